@@ -1,0 +1,1 @@
+"""Deployment: Kubernetes, RabbitMQ definitions, and the launcher of a local stack."""

@@ -1,0 +1,1 @@
+"""How do the real servers and services run on one machine without Docker?"""

@@ -1,0 +1,1 @@
+"""What is in this audio file, and is it safe to open?"""

@@ -1,0 +1,99 @@
+"""What can a service ask of the private bucket, whichever store it is?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What the store knows of a blob without reading it."""
+
+    key: str
+    size_bytes: int
+    content_type: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A request that whoever holds it may make, once or more, until it expires; `headers` must be sent as they are."""
+
+    method: str
+    url: str
+    expires_at: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class BlobStore(Protocol):
+    """Blobs by key in one private bucket. Every call raises `Unavailable` when the store is away.
+
+    Keys are made by us, of ASCII letters, digits, ``-_./``; never of user text.
+    """
+
+    async def open(self) -> None:
+        """Make the bucket and its CORS rules where they are missing."""
+
+    async def put(self, key: str, data: bytes | Path, *, content_type: str) -> None:
+        """Store a blob, replacing what is there in one step."""
+
+    async def get(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        """Read a blob, or its bytes from `start` up to but without `end`.
+
+        Raises
+        ------
+        Rejected
+            There is no such blob (``blob_not_found``).
+        """
+
+    async def download(self, key: str, target: Path) -> None:
+        """Copy a blob into a file, without holding it in memory.
+
+        Raises
+        ------
+        Rejected
+            There is no such blob (``blob_not_found``).
+        """
+
+    async def head(self, key: str) -> BlobInfo | None:
+        """Return what is known of a blob, or None where there is none."""
+
+    async def sha256(self, key: str) -> str:
+        """Return the hexadecimal SHA-256 of a blob's bytes, read in blocks."""
+
+    async def delete(self, key: str) -> None:
+        """Remove a blob; removing what is not there is no error."""
+
+    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[BlobInfo]:
+        """List blobs whose keys begin with `prefix`, in the order of their keys."""
+
+    async def sign_put(self, key: str, *, size_bytes: int, content_type: str, valid_s: int) -> SignedRequest:
+        """Sign an upload of exactly this many bytes of this type."""
+
+    async def sign_get(self, key: str, *, valid_s: int, download_name: str | None = None) -> SignedRequest:
+        """Sign a download; the answer supports ranges. `download_name` makes browsers save it under that name."""
+
+    async def open_multipart(self, key: str, *, content_type: str) -> str:
+        """Begin an upload in parts and return its id."""
+
+    async def sign_part(self, key: str, upload_id: str, number: int, *, size_bytes: int, valid_s: int) -> SignedRequest:
+        """Sign the upload of part `number` (from 1) of exactly this many bytes."""
+
+    async def complete_multipart(self, key: str, upload_id: str) -> None:
+        """Join the parts that have arrived, as the store itself lists them. Repeating it is no error.
+
+        Raises
+        ------
+        Rejected
+            Parts are missing, or the upload is unknown (``upload_incomplete``).
+        """
+
+    async def abort_multipart(self, key: str, upload_id: str) -> None:
+        """Forget an upload in parts; repeating it is no error."""
+
+    async def close(self) -> None:
+        """Release connections."""
