@@ -1,0 +1,72 @@
+"""How does audio become a fingerprint, or is refused as silent or too short?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.fingerprint.parameters import (
+    CLIP_QUOTA,
+    FEWEST_PEAKS,
+    REACH_FRAMES,
+    SHORTEST_CLIP_S,
+    SHORTEST_SONG_S,
+    SILENCE_DBFS,
+    SONG_QUOTA,
+)
+from services.fingerprint.peaks import find_peaks, strongest
+from services.fingerprint.spectrogram import blocks
+from shared.errors import Rejected
+from shared.fingerprint import ALGORITHM, SAMPLE_RATE_HZ, Fingerprint
+
+
+def fingerprint_song(samples: NDArray[np.float32]) -> Fingerprint:
+    """Return the peaks of a whole song, at the density that is stored.
+
+    Parameters
+    ----------
+    samples : float32 [shape=(samples,)]
+        Mono audio at 8 kHz, full scale ±1.
+
+    Raises
+    ------
+    Rejected
+        ``too_short`` below 3 s, ``silence`` where nothing can be heard.
+    """
+    return _fingerprint(samples, SONG_QUOTA, SHORTEST_SONG_S)
+
+
+def fingerprint_clip(samples: NDArray[np.float32]) -> Fingerprint:
+    """Return the peaks of a clip, at twice the density of a song: noise must not crowd out the music.
+
+    Parameters
+    ----------
+    samples : float32 [shape=(samples,)]
+        Mono audio at 8 kHz, full scale ±1.
+
+    Raises
+    ------
+    Rejected
+        ``too_short`` below 1 s, ``silence`` where nothing can be heard.
+    """
+    return _fingerprint(samples, CLIP_QUOTA, SHORTEST_CLIP_S)
+
+
+def warm_up() -> None:
+    """Compile everything, so that the first recording does not wait for it."""
+    time_s = np.arange(4 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    sweep = np.sin(2 * np.pi * (300 + 200 * time_s) * time_s) * np.sin(20 * time_s)
+    fingerprint_song(sweep.astype(np.float32))
+
+
+def _fingerprint(samples: NDArray[np.float32], quota: int, shortest_s: float) -> Fingerprint:
+    duration_s = len(samples) / SAMPLE_RATE_HZ
+    if duration_s < shortest_s:
+        raise Rejected("too_short", f"the audio is {duration_s:.2f} s long, at least {shortest_s:g} s are needed")
+    peaks = find_peaks(blocks(samples, REACH_FRAMES))
+    if peaks.loudest_dbfs < SILENCE_DBFS:
+        raise Rejected("silence", f"the audio is silent: its loudest moment is at {peaks.loudest_dbfs:.0f} dBFS")
+    kept = strongest(peaks, quota)
+    if len(kept) < FEWEST_PEAKS:
+        raise Rejected("silence", f"the audio holds no sound to recognise: {len(kept)} spectral peaks")
+    return Fingerprint(ALGORITHM, duration_s, peaks.frames[kept], peaks.frequencies[kept])

@@ -1,0 +1,275 @@
+"""Which songs fit a clip, how well, and is it more than chance?
+
+A song that contains the clip shares hashes with it at one and the same offset. Songs whose coarse histogram of offsets
+has the most surprising summit become candidates; for these the exact alignment is found, and scored by the logarithm of
+the likelihood ratio between `hits` aligned anchors and the number that chance would align in this very song.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from services.matcher.landmarks import Landmarks
+from services.matcher.parameters import (
+    ALIGNED_FRAMES,
+    ANSWER_SCORE,
+    BIN_FRAMES,
+    CANDIDATES,
+    CLEAR_LEAD,
+    CONFIDENCE_AT_THRESHOLD,
+    CONFIDENCE_SLOPE,
+    LEAST_EXPECTED,
+    RIVAL_SLOPE,
+)
+from services.matcher.segment import FRAME_BITS, PART_FRAMES, REMOVED, Numbers, Segment, posting_range
+
+_OFFSET_BITS = 15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits:
+    """Landmarks that a recording and one song of a segment have in common.
+
+    Attributes
+    ----------
+    number : int
+        The song.
+    times : int32 [shape=(hits,)]
+        Frame of the anchor in the recording.
+    offsets : int32 [shape=(hits,)]
+        Frame of the anchor in the song, minus `times`.
+    song_frames : int
+        Length of the song.
+    """
+
+    number: int
+    times: NDArray[np.int32]
+    offsets: NDArray[np.int32]
+    song_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The best place of a clip in a song.
+
+    Attributes
+    ----------
+    anchors : int
+        Distinct anchor times of the clip that are aligned.
+    score : float
+        Log-likelihood ratio against chance, in nats.
+    offset : float
+        Frame of the song at which the clip begins.
+    first, last : int
+        Frames of the clip between which anchors are aligned.
+    """
+
+    anchors: int
+    score: float
+    offset: float
+    first: int
+    last: int
+
+
+def log_likelihood_ratio(hits: float, expected: float) -> float:
+    """Return how much better `hits` are explained by themselves than by a Poisson process that `expected` so many.
+
+    ``hits * ln(hits / expected) - (hits - expected)`` in nats; 0 where there are no more than expected.
+    """
+    expected = max(expected, LEAST_EXPECTED)
+    return hits * math.log(hits / expected) - (hits - expected) if hits > expected else 0.0
+
+
+def answer_threshold(catalogue_size: int) -> float:
+    """Return the score, in nats, above which a song may be named out of `catalogue_size`."""
+    return ANSWER_SCORE + math.log(max(catalogue_size, 1))
+
+
+def confidence(score: float, rival_score: float, catalogue_size: int) -> float:
+    """Return the probability that a song is the right one.
+
+    A logistic of the nats above the threshold, less what a rival close behind (or ahead) takes away: of two songs
+    that fit equally well, neither is certain.
+    """
+    doubt = max(0.0, CLEAR_LEAD - (score - rival_score)) if rival_score > 0 else 0.0
+    rise = CONFIDENCE_SLOPE * (score - answer_threshold(catalogue_size))
+    logit = CONFIDENCE_AT_THRESHOLD + min(rise, 20.0) - RIVAL_SLOPE * doubt
+    return 1 / (1 + math.exp(-max(logit, -50.0)))
+
+
+def candidates(segment: Segment, landmarks: Landmarks, *, least_score: float = 0.0) -> list[int]:
+    """Return the numbers of the songs of a segment that most likely contain a clip, best first."""
+    if not len(segment.postings) or not len(landmarks.anchors):
+        return []
+    length = int(landmarks.anchors[-1]) + 1
+    keys = _coarse_offsets(
+        segment.hashes, segment.starts, segment.postings, segment.buckets, landmarks.hashes, landmarks.anchors, length
+    )
+    keys.sort()
+    parts, scores = _summits(keys, segment.songs, segment.lengths, length)
+    best = np.argsort(-scores, kind="stable")[: 2 * CANDIDATES]
+    songs = segment.songs[parts[best[scores[best] > least_score]]]
+    return list(dict.fromkeys(songs.tolist()))[:CANDIDATES]
+
+
+def hits(segment: Segment, landmarks: Landmarks, numbers: list[int]) -> list[Hits]:
+    """Return what a recording has in common with each of some songs of a segment."""
+    slots = np.full(len(segment.songs), -1, np.int32)
+    for slot, number in enumerate(numbers):
+        slots[segment.songs == number] = slot
+    edges, times, offsets = _hits_by_song(
+        segment.hashes,
+        segment.starts,
+        segment.postings,
+        segment.buckets,
+        landmarks.hashes,
+        landmarks.anchors,
+        slots,
+        segment.begins,
+        len(numbers),
+    )
+    return [
+        Hits(
+            number,
+            times[edges[slot] : edges[slot + 1]],
+            offsets[edges[slot] : edges[slot + 1]],
+            int(segment.lengths[slots == slot].sum()),
+        )
+        for slot, number in enumerate(numbers)
+    ]
+
+
+def align(found: Hits, clip_frames: int) -> Alignment:
+    """Return the offset at which most distinct anchor times of a clip agree."""
+    order = np.argsort(found.offsets, kind="stable")
+    anchors, offset, first, last = _densest_window(found.times[order], found.offsets[order], clip_frames)
+    expected = len(order) * ALIGNED_FRAMES / (found.song_frames + clip_frames)
+    return Alignment(anchors, log_likelihood_ratio(anchors, expected), offset, first, last)
+
+
+@njit(cache=True, nogil=True)
+def _coarse_offsets(
+    hashes: Numbers,
+    starts: Numbers,
+    postings: Numbers,
+    buckets: Numbers,
+    wanted: Numbers,
+    anchors: Numbers,
+    length: int,
+) -> Numbers:
+    """Return ``part << 15 | bin of the offset`` for every posting that a clip hits."""
+    begins, ends = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
+    total = 0
+    for i in range(len(wanted)):
+        begins[i], ends[i] = posting_range(hashes, starts, buckets, wanted[i])
+        total += ends[i] - begins[i]
+    keys = np.empty(total, np.uint32)
+    count = 0
+    for i in range(len(wanted)):
+        shift = length - np.int64(anchors[i])
+        for position in range(begins[i], ends[i]):
+            posting = np.int64(postings[position])
+            offset_bin = ((posting & (PART_FRAMES - 1)) + shift) // BIN_FRAMES
+            keys[count] = (posting >> FRAME_BITS << _OFFSET_BITS) | offset_bin
+            count += 1
+    return keys
+
+
+@njit(cache=True, nogil=True)
+def _summits(
+    keys: Numbers, songs: Numbers, lengths: Numbers, length: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return every part that was hit, and the score of the highest two neighbouring bins of its offsets."""
+    parts, scores = np.empty(len(songs), np.int64), np.empty(len(songs), np.float64)
+    count = 0
+    begin = 0
+    while begin < len(keys):
+        part = np.int64(keys[begin]) >> _OFFSET_BITS
+        end = begin
+        highest = before = 0
+        bin_before = np.int64(-2)
+        while end < len(keys) and np.int64(keys[end]) >> _OFFSET_BITS == part:
+            key = keys[end]
+            run = end
+            while end < len(keys) and keys[end] == key:
+                end += 1
+            here = end - run
+            highest = max(highest, here + before if np.int64(key) == bin_before + 1 else here)
+            before, bin_before = here, np.int64(key)
+        expected = max((end - begin) * 2.0 * BIN_FRAMES / (np.int64(lengths[part]) + length), LEAST_EXPECTED)
+        if songs[part] != REMOVED and highest > expected:
+            parts[count] = part
+            scores[count] = highest * np.log(highest / expected) - (highest - expected)
+            count += 1
+        begin = end
+    return parts[:count], scores[:count]
+
+
+@njit(cache=True, nogil=True)
+def _hits_by_song(
+    hashes: Numbers,
+    starts: Numbers,
+    postings: Numbers,
+    buckets: Numbers,
+    wanted: Numbers,
+    anchors: Numbers,
+    slots: NDArray[np.int32],
+    part_begins: Numbers,
+    slot_count: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Return, grouped by slot, anchor times and offsets of all hits in the parts that have a slot."""
+    edges = np.zeros(slot_count + 2, np.int64)
+    for i in range(len(wanted)):
+        begin, end = posting_range(hashes, starts, buckets, wanted[i])
+        for position in range(begin, end):
+            edges[slots[postings[position] >> FRAME_BITS] + 2] += 1  # those without a slot are counted in edges[1]
+    edges[1] = 0
+    for slot in range(slot_count):
+        edges[slot + 2] += edges[slot + 1]
+    times, offsets = np.empty(edges[-1], np.int32), np.empty(edges[-1], np.int32)
+    for i in range(len(wanted)):
+        begin, end = posting_range(hashes, starts, buckets, wanted[i])
+        for position in range(begin, end):
+            part = postings[position] >> FRAME_BITS
+            slot = slots[part]
+            if slot >= 0:
+                at = edges[slot + 1]
+                frame = np.int64(part_begins[part]) + np.int64(postings[position] & (PART_FRAMES - 1))
+                times[at] = anchors[i]
+                offsets[at] = frame - np.int64(anchors[i])
+                edges[slot + 1] += 1
+    return edges[:-1], times, offsets
+
+
+@njit(cache=True, nogil=True)
+def _densest_window(
+    times: NDArray[np.int32], offsets: NDArray[np.int32], clip_frames: int
+) -> tuple[int, float, int, int]:
+    """Return distinct anchor times, mean offset, first and last time of the best window of offsets (sorted)."""
+    seen = np.zeros(clip_frames + 1, np.int32)
+    begin = distinct = best = best_begin = best_end = 0
+    for end in range(len(times)):
+        distinct += seen[times[end]] == 0
+        seen[times[end]] += 1
+        while offsets[end] - offsets[begin] >= ALIGNED_FRAMES:
+            seen[times[begin]] -= 1
+            distinct -= seen[times[begin]] == 0
+            begin += 1
+        # Of windows with equally many anchors, the one with more hits lies better.
+        if distinct > best or (distinct == best and end + 1 - begin > best_end - best_begin):
+            best, best_begin, best_end = distinct, begin, end + 1
+    if best == 0:
+        return 0, 0.0, 0, 0
+    middle = offsets[(best_begin + best_end) // 2]
+    total = count = 0
+    for i in range(best_begin, best_end):
+        if abs(offsets[i] - middle) <= 1:
+            total += offsets[i]
+            count += 1
+    inside = times[best_begin:best_end]
+    return best, total / count, inside.min(), inside.max()
