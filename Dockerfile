@@ -1,0 +1,33 @@
+# One image, every service: `docker run IMAGE gateway`, `docker run IMAGE fingerprint`, ... `docker run IMAGE` is all of them.
+
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+# The dependencies first and by hash: they change less often than the code, and nobody can swap one.
+COPY requirements/runtime.txt /build/requirements/
+RUN pip install --require-hashes --only-binary :all: -r /build/requirements/runtime.txt
+COPY pyproject.toml README.md LICENSE /build/
+COPY services /build/services
+COPY shared /build/shared
+COPY tunescout /build/tunescout
+RUN pip install --no-deps /build
+
+FROM python:3.11-slim-bookworm
+# The folders that must be writable: everything else may be mounted read-only.
+#   /var/lib/tunescout    data of the one-process service, scratch of the others
+#   /var/cache/tunescout  code that numba has compiled for this machine's processor
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/tunescout tunescout \
+    && install -d -o tunescout -g tunescout -m 0750 /var/lib/tunescout /var/cache/tunescout
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    HOME=/var/lib/tunescout \
+    NUMBA_CACHE_DIR=/var/cache/tunescout \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    TUNESCOUT_DATA_DIR=/var/lib/tunescout \
+    TUNESCOUT_HOST=0.0.0.0
+USER 10001:10001
+VOLUME ["/var/lib/tunescout"]
+EXPOSE 8000
+ENTRYPOINT ["tunescout", "serve"]
