@@ -15,6 +15,7 @@ from deploy.local.ports import TWIN_OFFSET, free_block
 from deploy.local.process import Process, StartFailed
 
 _PORTS = 5
+_OWN_BUCKET = "readiness"
 
 
 class SeaweedFS:
@@ -29,8 +30,6 @@ class SeaweedFS:
     base_port : int or None
         First of five ports, whose gRPC twins lie 10,000 above; S3 is on this one. None takes free ones.
     """
-
-    bucket = "tunescout"
 
     def __init__(self, folder: Path, access_key: str, secret_key: str, base_port: int | None = None) -> None:
         s3_port = base_port or free_block(_PORTS)
@@ -54,7 +53,7 @@ class SeaweedFS:
             "admin.port": admin_port,
             "admin.ui": "false",
             "webdav": "false",
-            "bucket": self.bucket,
+            "bucket": _OWN_BUCKET,
         }
         self._process = Process(
             "seaweedfs",
@@ -97,8 +96,8 @@ class SeaweedFS:
             config=Config(connect_timeout=1, read_timeout=6, retries={"total_max_attempts": 1}),
         )
         try:
-            client.put_object(Bucket=self.bucket, Key=".ready", Body=b"ready")
-            client.delete_object(Bucket=self.bucket, Key=".ready")
+            client.put_object(Bucket=_OWN_BUCKET, Key="ready", Body=b"ready")
+            client.delete_object(Bucket=_OWN_BUCKET, Key="ready")
         except (BotoCoreError, ClientError):
             return False
         finally:

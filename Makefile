@@ -1,0 +1,95 @@
+# `make` shows what can be done. Needs make, Python 3.11 or newer with venv, and a package index; no root, no Docker.
+
+PYTHON ?= python3
+MUSIC ?=
+DATA ?= var/demo
+STACK ?= var/stack
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LOCKED := --require-hashes
+UV_VERSION := 0.13.9
+UV := .cache/uv-$(UV_VERSION)
+COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+DEMO = $(BIN)/tunescout demo --data-dir "$(DATA)" $(if $(MUSIC),--music "$(MUSIC)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run demo test lint format types imports stack stack-status stack-down bench docs lock clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(VENV)/.project ## install what `tunescout` needs into .venv
+
+setup-dev: $(VENV)/.dev ## install what development needs too
+
+run: setup ## start the service, fill it with music, show it, and keep it running (MUSIC=folder for your own)
+	$(DEMO) --stay
+
+demo: setup ## the same, but end when everything was shown
+	$(DEMO)
+
+test: setup-dev lint types imports ## check everything, on real servers
+	$(BIN)/pytest
+
+lint: setup-dev ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup-dev ## put the code in the house's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup-dev ## check types
+	$(BIN)/mypy
+
+imports: setup-dev ## check who imports whom
+	$(BIN)/lint-imports
+
+stack: setup-dev ## start RabbitMQ, S3, DynamoDB and every service as a process of its own
+	$(BIN)/python -m deploy.local up --folder "$(STACK)"
+
+stack-status: setup-dev ## show the processes of `make stack`
+	$(BIN)/python -m deploy.local status --folder "$(STACK)"
+
+stack-down: setup-dev ## end the processes of `make stack`
+	$(BIN)/python -m deploy.local down --folder "$(STACK)"
+
+bench: setup-dev ## measure how well and how fast songs are recognised
+	$(BIN)/python -m bench
+
+docs: setup-dev ## write the documents that are read off the code
+	$(BIN)/python -m docs.generate
+
+lock: $(UV)/bin/uv ## choose the newest allowed versions again
+	$(COMPILE) --upgrade pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) --upgrade pyproject.toml --extra dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	$(COMPILE) --upgrade requirements/build.in --constraints requirements/dev.txt --output-file requirements/build.txt
+	$(COMPILE) --upgrade requirements/ministack.in --output-file requirements/ministack.txt
+
+clean: ## remove everything that can be made again; music and accounts in var/ stay
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp per step: a second call does nothing, and changed requirements make the environment anew.
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tune Scout needs Python 3.11 or newer, and `$(PYTHON)` is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) $(LOCKED) -r requirements/runtime.txt
+	$(PIP) $(LOCKED) -r requirements/build.txt
+	@touch $@
+
+$(VENV)/.project: $(VENV)/.runtime pyproject.toml
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.project requirements/dev.txt
+	$(PIP) $(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+$(UV)/bin/uv:
+	$(PYTHON) -m venv $(UV)
+	$(UV)/bin/pip install --quiet uv==$(UV_VERSION)
