@@ -1,0 +1,382 @@
+"""Which commands are there, and what does each one do, print and exit with?
+
+Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 the service is not available, 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from shared.errors import Rejected, Unavailable
+from shared.runtime.settings import Settings
+from tunescout import session as sessions
+from tunescout import terminal
+from tunescout.answers import Identification
+from tunescout.client import Client
+from tunescout.importing import Outcome, Watcher, audio_files, import_files
+
+T = TypeVar("T")
+
+FAILED, UNAVAILABLE, INTERRUPTED = 1, 3, 130
+
+LARGEST_CLIP_BYTES = 25_000_000
+"""The service reads no more of a clip."""
+
+app = typer.Typer(
+    help="A private music service that knows its songs by sound.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+dead_letters = typer.Typer(help="Messages that no service could handle.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dead-letters")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Server = Annotated[
+    str | None,
+    typer.Option("--server", envvar="TUNESCOUT_SERVER", metavar="URL", help="The service to ask.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="FOLDER", help="Where everything is kept on this machine.", show_default=False),
+]
+Name = Annotated[str, typer.Option("--username", "-u", prompt=True, help="Name of the account.")]
+Password = Annotated[
+    str,
+    typer.Option(
+        "--password", envvar="TUNESCOUT_PASSWORD", prompt=True, hide_input=True, help="Asked for if not given."
+    ),
+]
+
+
+@app.command()
+def serve(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SERVICE]...", help="Which ones; all in one process if none is named."),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default=False)] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run the service."""
+    _set_environment(HOST=host, PORT=port, DATA_DIR=data_dir)
+    # Imported here, because the compiler of the search takes a second that no other command should wait for.
+    from services.__main__ import run
+
+    run(services or [])
+
+
+@app.command(name="import")
+def import_(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="Audio files, or folders of them.")
+    ],
+    parallel: Annotated[int, typer.Option(min=1, max=64, help="Files on their way at the same time.")] = 4,
+    deadline_s: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that one file may take.")] = 900.0,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Upload audio files and show what becomes of each: a song, a duplicate with its proof, or a refusal."""
+    files = list(audio_files(paths))
+    if not files:
+        _fail("there is no audio file in it")
+    watcher: Watcher = _PrintedLines() if as_json else terminal.ImportProgress(out, len(files))
+
+    async def upload() -> None:
+        async with _client(server) as client:
+            await import_files(client, files, watcher, parallel=parallel, deadline_s=deadline_s)
+
+    try:
+        with watcher if isinstance(watcher, terminal.ImportProgress) else contextlib.nullcontext():
+            _run(upload())
+    finally:
+        summary = watcher.summary()
+        if as_json:
+            _print_json({"summary": summary})
+        else:
+            out.print(", ".join(f"{count} {end}" for end, count in summary.items() if end == "files" or count))
+    if summary["rejected"] or summary["failed"]:
+        raise typer.Exit(FAILED)
+
+
+class _PrintedLines(Watcher):
+    """Prints the end of each file as one line of JSON."""
+
+    def ended(self, outcome: Outcome) -> None:
+        super().ended(outcome)
+        _print_json(outcome.as_json())
+
+
+@app.command()
+def identify(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, help="Clips of music.")
+    ],
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Name the song in each clip, and where in the song it is from."""
+
+    async def ask() -> bool:
+        all_named = True
+        async with _client(server) as client:
+            for path in files:
+                try:
+                    heard: Identification | Rejected = await client.identify(await asyncio.to_thread(_read_clip, path))
+                except Rejected as refused:
+                    if refused.status == 401:
+                        raise
+                    heard = refused
+                _print_heard(path, heard, as_json=as_json)
+                all_named = all_named and isinstance(heard, Identification) and heard.match is not None
+        return all_named
+
+    if not _run(ask()):
+        raise typer.Exit(FAILED)
+
+
+def _read_clip(path: Path) -> bytes:
+    if path.stat().st_size > LARGEST_CLIP_BYTES:
+        raise Rejected("too_large", f"a clip may have {LARGEST_CLIP_BYTES // 1_000_000} MB: cut out half a minute")
+    return path.read_bytes()
+
+
+def _print_heard(path: Path, heard: Identification | Rejected, *, as_json: bool) -> None:
+    if isinstance(heard, Rejected):
+        if as_json:
+            _print_json({"file": os.fsdecode(path), "error": {"code": heard.code, "reason": heard.reason}})
+        else:
+            out.print(Text(terminal.printable(f"{path.name}: {heard.reason}"), style="red"), soft_wrap=True)
+    elif as_json:
+        _print_json({"file": os.fsdecode(path)} | heard.model_dump(mode="json"))
+    else:
+        out.print(terminal.identification(path, heard), soft_wrap=True)
+
+
+@app.command()
+def songs(
+    query: Annotated[str | None, typer.Argument(help="Words in title, artist or album.", show_default=False)] = None,
+    status: Annotated[str | None, typer.Option(help="Only songs in this status.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 1000,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """List the songs of the library; with --json, one a line."""
+
+    async def ask() -> list[Any]:
+        found: list[Any] = []
+        async with _client(server) as client:
+            async for song in client.songs(q=query, status=status, limit=min(limit, 100)):
+                found.append(song)
+                if len(found) == limit:
+                    break
+        return found
+
+    found = _run(ask())
+    if as_json:
+        for song in found:
+            _print_json(song.model_dump(mode="json"))
+    elif found:
+        out.print(terminal.song_table(found))
+    else:
+        out.print("no songs")
+
+
+@app.command()
+def signup(username: Name, password: Password, server: Server = None, as_json: Json = False) -> None:
+    """Make an account and log in with it."""
+    _log_in(server, username, password, as_json=as_json, sign_up=True)
+
+
+@app.command()
+def login(username: Name, password: Password, server: Server = None, as_json: Json = False) -> None:
+    """Log in. The login is kept for the commands that follow; without one, the owner of this machine asks."""
+    _log_in(server, username, password, as_json=as_json, sign_up=False)
+
+
+def _log_in(server: str | None, username: str, password: str, *, as_json: bool, sign_up: bool) -> None:
+    async def ask() -> None:
+        async with Client(_server_url(server)) as client:
+            if sign_up:
+                await client.sign_up(username, password)
+            sessions.save(await client.log_in(username, password))
+
+    _run(ask())
+    _say({"server": _server_url(server), "username": username}, f"logged in as {username}", as_json=as_json)
+
+
+@app.command()
+def logout(server: Server = None, as_json: Json = False) -> None:
+    """Forget the login, here and at the service."""
+
+    async def ask() -> None:
+        async with Client(_server_url(server)) as client:
+            await client.log_out()
+
+    _run(ask())
+    _say({"server": _server_url(server)}, "logged out", as_json=as_json)
+
+
+@app.command()
+def declare() -> None:
+    """Make the tables, the bucket, the queues and their bindings before the services start."""
+    from services.__main__ import declare as declare_all
+
+    _run(declare_all())
+
+
+@dead_letters.command("list")
+def list_dead_letters(
+    queue: Annotated[str | None, typer.Option(help="Only those of one queue.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Show messages that no handler could finish, oldest first; with --json, one a line."""
+    from services.__main__ import open_bus
+
+    async def ask() -> None:
+        async with open_bus() as bus:
+            letters = await bus.dead_letters(queue=queue, limit=limit)
+        for letter in letters:
+            body = letter.body.decode(errors="replace")
+            died_at = letter.died_at.isoformat(timespec="seconds") if letter.died_at else None
+            fields = {"id": letter.id, "queue": letter.queue, "event": letter.event, "reason": letter.reason}
+            fields |= {"deliveries": letter.deliveries, "died_at": died_at, "body": body}
+            words = f"{died_at or ''}  {letter.queue}  {letter.event}  {letter.reason}  {letter.id}"
+            _say(fields, words, as_json=as_json)
+        if not letters and not as_json:
+            out.print("no dead letters")
+
+    _run(ask())
+
+
+@dead_letters.command("replay")
+def replay_dead_letters(
+    queue: Annotated[str | None, typer.Option(help="Only those of one queue.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Replay at most so many.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Send dead letters to the queues they died in, oldest first."""
+    from services.__main__ import open_bus
+
+    async def ask() -> int:
+        async with open_bus() as bus:
+            return await bus.replay(queue=queue, limit=limit)
+
+    replayed = _run(ask())
+    _say({"replayed": replayed}, f"{replayed} replayed", as_json=as_json)
+
+
+@app.command()
+def demo(
+    stay: Annotated[bool, typer.Option("--stay", help="Keep the service running until Ctrl-C.")] = False,
+    music: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="A folder of yours, instead of free music.", show_default=False
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the service.")] = 8000,
+    as_json: Json = False,
+) -> None:
+    """Start the service, fill it with music and show what it can do; exit with 0 if all was right."""
+    # Imported here, because decoders and synthesis take a second that no other command should wait for.
+    from tunescout.demo import Demo
+
+    _set_environment(DATA_DIR=data_dir)
+    shown = Demo(err if as_json else out, Settings().data_dir, port)
+
+    async def show() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+        await shown.run(music, stay=stay)
+
+    try:
+        _run(show())
+    finally:
+        if as_json:
+            _print_json(shown.report.as_json())
+    if shown.report.wrong:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def version(as_json: Json = False) -> None:
+    """Print the version."""
+    number = importlib.metadata.version("tunescout")
+    _say({"version": number, "python": platform.python_version()}, f"tunescout {number}", as_json=as_json)
+
+
+def _set_environment(**values: object) -> None:
+    """Set TUNESCOUT_ variables, which this process and the services in it read their settings from."""
+    os.environ.update({f"TUNESCOUT_{name}": str(value) for name, value in values.items() if value is not None})
+
+
+def _server_url(server: str | None) -> str:
+    url = (server or Settings().public_base()).rstrip("/")
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise typer.BadParameter(f"{url} is no URL of a service", param_hint="--server")
+    return url
+
+
+def _client(server: str | None) -> Client:
+    """Return a client of whoever is logged in, or else of the owner of this machine."""
+    url = _server_url(server)
+    account = sessions.account_for(url, Settings().data_dir) if sessions.load(url) is None else None
+    return Client(url, account=account)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Do the work of a command; what goes wrong becomes a sentence and an exit code."""
+    with _explained():
+        return asyncio.run(work)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except Rejected as refused:
+        _fail(refused.reason)
+    except Unavailable as away:
+        _fail(away.reason, UNAVAILABLE)
+    except KeyboardInterrupt:
+        _fail("stopped", INTERRUPTED)
+
+
+def _fail(reason: str, code: int = FAILED) -> NoReturn:
+    err.print(Text(terminal.printable(reason), style="red"), soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _say(fields: dict[str, Any], words: str, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(fields)
+    else:
+        out.print(Text(terminal.printable(words)), soft_wrap=True)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    # Escapes of JSON keep control characters of titles away from the terminal.
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
