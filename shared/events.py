@@ -3,8 +3,8 @@
 Facts are in the past tense, one frozen class each. The body of a message is the event as JSON; `id`, `name`,
 `occurred_at` and the schema version are repeated in the message's properties for consumers that do not read bodies.
 
-Rules of evolution: add optional fields freely; never rename a field, never change a meaning or a unit. A breaking change
-is a new event with a new name, published beside the old one until nobody binds it any more.
+Rules of evolution: add optional fields freely; never rename a field, never change a meaning or a unit. A breaking
+change is a new event with a new name, published beside the old one until nobody binds it any more.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class AudioFormat(Message):
     bit_rate_bps: int | None = None
 
 
-# --- The life of a song -------------------------------------------------------------------------------------------------
+# --- The life of a song ---
 
 
 class SongEvent(Event):
@@ -142,7 +142,7 @@ class SongDeleted(SongEvent):
     name: ClassVar[str] = "song.deleted"
 
 
-# --- Questions to the index ---------------------------------------------------------------------------------------------
+# --- Questions to the index ---
 
 
 class Question(Event):
@@ -195,7 +195,7 @@ class QueryCompleted(Event):
     took_ms: int
 
 
-# --- People -------------------------------------------------------------------------------------------------------------
+# --- People ---
 
 
 class PlaybackStarted(Event):
@@ -213,7 +213,7 @@ class UserRegistered(Event):
     user_id: str
 
 
-# --- Answers to questions: replies, not events --------------------------------------------------------------------------
+# --- Answers to questions: replies, not events ---
 
 
 class ShardRef(Message):

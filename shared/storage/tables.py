@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-Value: TypeAlias = "None | bool | int | float | str | bytes | list[Value] | Mapping[str, Value]"
+Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | Mapping[str, Value] | None"
 Item: TypeAlias = Mapping[str, Value]
 """Attributes by name, `pk` and `sk` among them. At most 400 KB."""
 
@@ -122,7 +122,13 @@ class Page:
 
 
 class Table(Protocol):
-    """Items of one service. Expired items are never returned. Every call raises `Unavailable` when the store is away."""
+    """Items of one service. Expired items are never returned; every call raises `Unavailable` when the store is away."""
+
+    async def create(self) -> None:
+        """Make the table and its indexes where they are missing."""
+
+    async def close(self) -> None:
+        """Release connections."""
 
     async def get(self, key: Key) -> Item | None:
         """Read one item, consistently."""

@@ -1,0 +1,52 @@
+"""How is auth put together?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+
+from services.auth.keys import load_signing_key, write_private
+from services.auth.passwords import Passwords
+from services.auth.routes import routes
+from services.auth.service import AuthService
+from services.auth.settings import AuthSettings
+from services.auth.store import ACCOUNTS, AccountStore
+from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.settings import Settings
+
+OWNER = "owner"
+
+
+def build(runtime: Runtime) -> ServiceApp:
+    """Wire auth."""
+    settings = AuthSettings()
+    common = runtime.settings
+    key = load_signing_key(settings.signing_key, environment=common.environment, data_dir=common.data_dir)
+    runtime.keys.publish(key.key_set)
+    store = AccountStore(runtime.table(ACCOUNTS))
+    service = AuthService(store, Passwords(), key, runtime.bus, settings)
+
+    async def start() -> None:
+        if "gateway" in runtime.hosted and common.environment == "local":
+            await _make_owner(service, store, common)
+
+    return ServiceApp("auth", router=routes(service, key), start=start)
+
+
+async def _make_owner(service: AuthService, store: AccountStore, settings: Settings) -> None:
+    """Give the person who owns this machine an account, so that the command line works at once and nothing is open."""
+    if not await store.has_users():
+        password = await asyncio.to_thread(_owner_password, settings.data_dir / "owner.json", settings.public_base())
+        await service.add_user(OWNER, password, role="admin")
+
+
+def _owner_password(path: Path, server: str) -> str:
+    # Written before the account is made, and read again after a crash between the two: the password is never lost.
+    if not path.exists():
+        content = {"server": server, "username": OWNER, "password": secrets.token_urlsafe(24)}
+        write_private(path, json.dumps(content).encode())
+    password = json.loads(path.read_text())["password"]
+    assert isinstance(password, str)
+    return password

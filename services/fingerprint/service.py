@@ -1,0 +1,147 @@
+"""What is done with a song's bytes, and with a clip's?"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from anyio import CapacityLimiter, create_task_group
+
+from services.fingerprint.extractor import extract_clip, extract_song, warm_worker
+from services.fingerprint.settings import FingerprintSettings
+from shared.audio.decode import DecodeLimits
+from shared.audio.sandbox import SandboxLimits, run_isolated
+from shared.errors import Rejected
+from shared.events import (
+    ClipHeard,
+    QueryFingerprinted,
+    QuerySubmitted,
+    QuestionRefused,
+    SongEvent,
+    SongFingerprinted,
+    SongFingerprintFailed,
+    SongUploaded,
+    derived_id,
+)
+from shared.messaging.bus import EventBus
+from shared.storage.blobs import BlobStore
+from shared.storage.fingerprints import FingerprintStore
+
+log = structlog.get_logger()
+
+
+class FingerprintService:
+    """Turns audio into fingerprints, in worker processes."""
+
+    def __init__(self, store: FingerprintStore, blobs: BlobStore, bus: EventBus, settings: FingerprintSettings) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._bus = bus
+        self._settings = settings
+        # Clips have workers of their own: a bulk import must not make anybody wait for an answer.
+        self._song_slots = CapacityLimiter(settings.song_workers)
+        self._clip_slots = CapacityLimiter(settings.clip_workers)
+        self._audio_limits = DecodeLimits(max_duration_s=settings.max_song_s)
+        self._song_limits = SandboxLimits(settings.song_deadline_s, settings.memory_bytes)
+        self._clip_limits = SandboxLimits(settings.clip_deadline_s, settings.memory_bytes)
+
+    async def warm_up(self) -> None:
+        """Start the workers before the first job comes."""
+        slots = CapacityLimiter(self._settings.song_workers + self._settings.clip_workers)
+        async with create_task_group() as group:
+            for _ in range(int(slots.total_tokens)):
+                group.start_soon(self._warm_one, slots)
+
+    async def _warm_one(self, slots: CapacityLimiter) -> None:
+        await run_isolated(warm_worker, limits=self._song_limits, limiter=slots)
+
+    async def on_song_uploaded(self, event: SongUploaded) -> None:
+        """Store the fingerprint of a song, then tell; or tell why there is none."""
+        with tempfile.TemporaryDirectory(prefix="tunescout-") as folder:
+            path = Path(folder) / "song"
+            try:
+                await self._blobs.download(event.blob_key, path)
+                fact: SongFingerprinted | SongFingerprintFailed = await self._fingerprint(event, path)
+            except Rejected as error:
+                if error.code == "blob_not_found":
+                    log.warning("song.vanished", song_id=event.song_id)  # deleted, or ended, meanwhile
+                    return
+                fact = SongFingerprintFailed(
+                    id=derived_id(event, SongFingerprintFailed.name),
+                    song_id=event.song_id,
+                    revision=event.revision,
+                    code=error.code,
+                    reason=error.reason,
+                )
+        await self._bus.publish(fact)
+
+    async def _fingerprint(self, event: SongUploaded, path: Path) -> SongFingerprinted:
+        decoder = self._settings.decoder
+        extract = await run_isolated(
+            extract_song, path, self._audio_limits, decoder, limits=self._song_limits, limiter=self._song_slots
+        )
+        cover_key = None
+        if extract.cover is not None:
+            cover_key = f"covers/{event.song_id}"
+            await self._blobs.put(cover_key, extract.cover.data, content_type=extract.cover.content_type)
+        await self._store.put(event.song_id, extract.fingerprint)
+        log.info("song.heard", song_id=event.song_id, peaks=len(extract.fingerprint.frames))
+        return SongFingerprinted(
+            id=derived_id(event, SongFingerprinted.name),
+            song_id=event.song_id,
+            revision=event.revision,
+            algorithm=extract.fingerprint.algorithm,
+            peak_count=len(extract.fingerprint.frames),
+            duration_s=extract.fingerprint.duration_s,
+            audio_format=extract.audio_format,
+            tags=extract.tags,
+            cover_key=cover_key,
+        )
+
+    async def on_song_ended(self, event: SongEvent) -> None:
+        """Remove the fingerprint of an upload that did not become a song, or is none any more."""
+        await self._store.delete(event.song_id)
+
+    async def on_query_submitted(self, event: QuerySubmitted) -> None:
+        """Ask every shard about a clip, or tell why it can't be asked."""
+        remaining_s = (event.deadline - datetime.now(UTC)).total_seconds()
+        if remaining_s <= 0:
+            return  # nobody waits for the answer any more
+        try:
+            async with asyncio.timeout(remaining_s):
+                question, heard = await self._hear(event)
+        except TimeoutError:
+            return
+        except Rejected as error:
+            refusal = QuestionRefused(query_id=event.query_id, code=error.code, reason=error.reason)
+            await self._bus.reply(event.reply_to, refusal)
+            return
+        await self._bus.reply(event.reply_to, heard)
+        await self._bus.publish(question)
+
+    async def _hear(self, event: QuerySubmitted) -> tuple[QueryFingerprinted, ClipHeard]:
+        with tempfile.TemporaryDirectory(prefix="tunescout-") as folder:
+            path = Path(folder) / "clip"
+            await self._fetch(event, path)
+            arguments: tuple[Any, ...] = (path, self._audio_limits, self._settings.decoder, self._settings.max_clip_s)
+            fingerprint = await run_isolated(
+                extract_clip, *arguments, limits=self._clip_limits, limiter=self._clip_slots
+            )
+        question = QueryFingerprinted(
+            id=derived_id(event, QueryFingerprinted.name),
+            query_id=event.query_id,
+            deadline=event.deadline,
+            reply_to=event.reply_to,
+            fingerprint=fingerprint.pack(),
+        )
+        return question, ClipHeard(query_id=event.query_id, duration_ms=round(fingerprint.duration_s * 1000))
+
+    async def _fetch(self, event: QuerySubmitted, path: Path) -> None:
+        if event.clip_key is not None:
+            await self._blobs.download(event.clip_key, path)
+        else:
+            await asyncio.to_thread(path.write_bytes, event.clip or b"")

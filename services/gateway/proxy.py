@@ -1,0 +1,79 @@
+"""How does a request reach a service that this process does not host?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+
+import httpx
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from shared.errors import Unavailable
+from shared.runtime.settings import ServiceUrls
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "proxy-authorization"}
+)
+# Long silences belong to server-sent events, which send a heartbeat every 15 s.
+_TIMEOUT = httpx.Timeout(connect=3, read=60, write=60, pool=10)
+
+_PATHS: dict[str, tuple[str, ...]] = {
+    # The first path that fits wins, so what streaming answers below a song comes before the songs themselves.
+    "auth": ("/v1/auth/{rest:path}",),
+    "streaming": ("/v1/songs/{song_id}/stream",),
+    "ingest": ("/v1/songs", "/v1/songs/{rest:path}"),
+}
+
+
+class Proxy:
+    """Hands requests on, as they are, to the services that are elsewhere. They verify tokens themselves."""
+
+    def __init__(self, urls: ServiceUrls, hosted: Collection[str]) -> None:
+        self.router = APIRouter(include_in_schema=False)
+        self._clients = {
+            service: httpx.AsyncClient(base_url=getattr(urls, service), timeout=_TIMEOUT)
+            for service in _PATHS
+            if service not in hosted
+        }
+        for service in self._clients:
+            for path in _PATHS[service]:
+                self.router.add_api_route(path, self._endpoint(service), methods=METHODS, response_model=None)
+
+    def _endpoint(self, service: str):  # type: ignore[no-untyped-def]  # the route's signature is read at run time
+        async def hand_on(request: Request) -> StreamingResponse:
+            return await self._forward(self._clients[service], service, request)
+
+        return hand_on
+
+    async def _forward(self, client: httpx.AsyncClient, service: str, request: Request) -> StreamingResponse:
+        headers = [(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP]
+        outgoing = client.build_request(
+            request.method,
+            httpx.URL(path=request.url.path, query=request.url.query.encode()),
+            headers=headers,
+            content=request.stream() if _has_body(request) else None,
+        )
+        try:
+            answer = await client.send(outgoing, stream=True)
+        except httpx.TransportError as error:
+            raise Unavailable(f"the {service} service does not answer") from error
+        kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
+        return StreamingResponse(_body(answer), status_code=answer.status_code, headers=kept)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            await client.aclose()
+
+
+def _has_body(request: Request) -> bool:
+    return "content-length" in request.headers or "transfer-encoding" in request.headers
+
+
+async def _body(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for block in answer.aiter_raw():
+            yield block
+    finally:
+        await answer.aclose()

@@ -1,0 +1,64 @@
+"""What can a client ask about clips over HTTP?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from services.gateway.schemas import Answer, AnswerPage
+from services.gateway.service import QueryService
+from services.gateway.settings import GatewaySettings
+from shared.errors import Rejected
+from shared.runtime.identity import SignedIn
+from shared.runtime.problems import PROBLEM_RESPONSES
+
+_CLIP_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The clip: MP3, WAV, FLAC, OGG, Opus, M4A/AAC or WebM, as it is.",
+        "content": {
+            "audio/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+def routes(service: QueryService, settings: GatewaySettings) -> APIRouter:
+    """Return the routes under ``/v1/queries``."""
+    router = APIRouter(prefix="/v1/queries", tags=["queries"], responses=PROBLEM_RESPONSES)
+
+    @router.post("", openapi_extra=_CLIP_BODY)
+    async def identify(
+        identity: SignedIn,
+        request: Request,
+        deadline_ms: Annotated[int | None, Query(ge=100, le=settings.max_deadline_ms)] = None,
+    ) -> Answer:
+        """Name the song of a clip, say where in the song it is, or say that it is not known."""
+        clip = await _read(request, settings.max_clip_bytes)
+        return await service.identify(identity.user_id, clip, deadline_ms=deadline_ms)
+
+    @router.get("")
+    async def history(
+        identity: SignedIn,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: Annotated[str | None, Query(max_length=2000)] = None,
+    ) -> AnswerPage:
+        """List what you have asked, newest first."""
+        queries, following = await service.history(identity.user_id, limit=limit, cursor=cursor)
+        return AnswerPage(queries=queries, next_cursor=following)
+
+    return router
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    # Counted while it arrives: the declared length may be missing or wrong.
+    body = bytearray()
+    async for block in request.stream():
+        body += block
+        if len(body) > limit:
+            raise Rejected(
+                "clip_too_large", f"the clip is larger than {limit} bytes; some seconds are enough", status=413
+            )
+    return bytes(body)

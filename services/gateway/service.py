@@ -1,0 +1,128 @@
+"""Which song is this clip from? Asks every shard, gathers, merges."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from ulid import ULID
+
+from services.gateway.merge import Verdict, is_complete, merge
+from services.gateway.schemas import Answer, ClipMatch
+from services.gateway.settings import GatewaySettings
+from services.gateway.store import QueryStore
+from shared.errors import Rejected, Unavailable
+from shared.events import Match, QueryCompleted, QuerySubmitted
+from shared.library import Library
+from shared.messaging.bus import EventBus
+from shared.messaging.inbox import ReplyInbox
+from shared.storage.blobs import BlobStore
+
+log = structlog.get_logger()
+
+
+class QueryService:
+    """Answers questions about clips."""
+
+    def __init__(
+        self,
+        bus: EventBus,
+        inbox: ReplyInbox,
+        blobs: BlobStore,
+        library: Library,
+        history: QueryStore,
+        settings: GatewaySettings,
+    ) -> None:
+        self._bus = bus
+        self._inbox = inbox
+        self._blobs = blobs
+        self._library = library
+        self._history = history
+        self._settings = settings
+
+    async def identify(self, user_id: str, clip: bytes, *, deadline_ms: int | None) -> Answer:
+        """Name the song of a clip, or say honestly that it is not known.
+
+        Raises
+        ------
+        Rejected
+            There is no clip, or it is too large.
+        Unavailable
+            The question could not be asked.
+        """
+        if not clip:
+            raise Rejected("empty_clip", "the request has no audio in its body")
+        asked_at = datetime.now(UTC)
+        query_id = str(ULID())
+        verdict = await self._ask(query_id, clip, asked_at + timedelta(milliseconds=self._deadline_ms(deadline_ms)))
+        answer = await self._name(query_id, verdict, asked_at)
+        await self._history.add(user_id, answer)
+        await self._announce(answer)
+        return answer
+
+    def _deadline_ms(self, asked: int | None) -> int:
+        return min(asked or self._settings.default_deadline_ms, self._settings.max_deadline_ms)
+
+    async def _ask(self, query_id: str, clip: bytes, deadline: datetime) -> Verdict:
+        clip_key = f"queries/{query_id}" if len(clip) > self._settings.inline_clip_bytes else None
+        if clip_key is not None:
+            await self._blobs.put(clip_key, clip, content_type="application/octet-stream")
+        question = QuerySubmitted(
+            query_id=query_id,
+            deadline=deadline,
+            reply_to=self._inbox.address,
+            clip=clip if clip_key is None else None,
+            clip_key=clip_key,
+        )
+        try:
+            replies = await self._inbox.collect(query_id, lambda: self._bus.publish(question), is_complete, deadline)
+        finally:
+            if clip_key is not None:  # recordings of people's surroundings are not kept
+                await self._blobs.delete(clip_key)
+        return merge(replies)
+
+    async def _name(self, query_id: str, verdict: Verdict, asked_at: datetime) -> Answer:
+        matches = [match for match in (verdict.match, *verdict.alternatives) if match is not None]
+        songs = await self._library.get_many(match.song_id for match in matches)
+        clip_ms = verdict.duration_ms or 0
+
+        def named(match: Match) -> ClipMatch | None:
+            song = songs.get(match.song_id)
+            return ClipMatch.of(match, song, clip_ms) if song is not None else None
+
+        best = named(verdict.match) if verdict.match is not None else None
+        was_deleted = verdict.match is not None and best is None
+        return Answer(
+            query_id=query_id,
+            outcome="no_match" if was_deleted else verdict.outcome,
+            reason="unknown" if was_deleted else verdict.reason,
+            explanation=verdict.explanation,
+            match=best,
+            alternatives=[one for match in verdict.alternatives if (one := named(match)) is not None],
+            clip_duration_ms=verdict.duration_ms,
+            coverage=verdict.coverage,
+            took_ms=round((datetime.now(UTC) - asked_at).total_seconds() * 1000),
+            asked_at=asked_at,
+        )
+
+    async def _announce(self, answer: Answer) -> None:
+        event = QueryCompleted(
+            query_id=answer.query_id,
+            outcome=answer.outcome,
+            reason=answer.reason,
+            song_id=answer.match.song.id if answer.match else None,
+            score=answer.match.score if answer.match else None,
+            confidence=answer.match.confidence if answer.match else None,
+            offset_ms=answer.match.offset_ms if answer.match else None,
+            coverage=answer.coverage,
+            took_ms=answer.took_ms,
+        )
+        log.info("query.completed", query_id=answer.query_id, outcome=answer.outcome, took_ms=answer.took_ms)
+        try:
+            await self._bus.publish(event)
+        except Unavailable as error:
+            log.warning("event.dropped", event_name=event.name, reason=error.reason)
+
+    async def history(self, user_id: str, *, limit: int, cursor: str | None) -> tuple[list[Answer], str | None]:
+        """Return what somebody has asked, newest first."""
+        return await self._history.page(user_id, limit=limit, cursor=cursor)

@@ -1,0 +1,34 @@
+"""What has somebody asked before?"""
+
+from __future__ import annotations
+
+import time
+
+from services.gateway.schemas import Answer
+from shared.storage.tables import Table, TableSpec
+
+QUERIES = TableSpec("queries", expiry="expires_at")
+
+
+class QueryStore:
+    """Answered questions by person, for a while. No audio."""
+
+    def __init__(self, table: Table, *, life_s: int) -> None:
+        self._table = table
+        self._life_s = life_s
+
+    async def add(self, user_id: str, answer: Answer) -> None:
+        """Remember an answer."""
+        await self._table.put(
+            {
+                "pk": f"user#{user_id}",
+                "sk": answer.query_id,
+                "answer": answer.model_dump_json(),
+                "expires_at": int(time.time()) + self._life_s,
+            }
+        )
+
+    async def page(self, user_id: str, *, limit: int, cursor: str | None) -> tuple[list[Answer], str | None]:
+        """Return somebody's answers, newest first."""
+        page = await self._table.query(f"user#{user_id}", limit=limit, cursor=cursor, descending=True)
+        return [Answer.model_validate_json(str(item["answer"])) for item in page.items], page.cursor

@@ -1,0 +1,105 @@
+"""What can a client ask about songs over HTTP?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import RedirectResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from services.ingest.progress import follow
+from services.ingest.schemas import NewSong, RegisteredSong, SongBody, SongPage, TypedTags
+from services.ingest.service import IngestService
+from services.ingest.settings import IngestSettings
+from services.ingest.songs import Song, Status
+from shared.errors import Rejected
+from shared.runtime.identity import SignedIn
+from shared.runtime.problems import PROBLEM_RESPONSES
+from shared.storage.blobs import BlobStore
+
+COVER_URL_S = 300
+
+
+def routes(service: IngestService, blobs: BlobStore, settings: IngestSettings) -> APIRouter:
+    """Return the routes under ``/v1/songs``."""
+    router = APIRouter(prefix="/v1/songs", tags=["songs"], responses=PROBLEM_RESPONSES)
+
+    async def body(song: Song) -> SongBody:
+        return SongBody.of(song, await service.known_song(song))
+
+    async def existing(identity: SignedIn, song_id: str) -> Song:
+        return await service.get(song_id)
+
+    @router.post("", status_code=201)
+    async def register(
+        identity: SignedIn,
+        new: NewSong,
+        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+    ) -> RegisteredSong:
+        """Register a song and get the presigned request, or requests, that upload it."""
+        upload = await service.register(
+            identity,
+            file_name=new.file_name,
+            size_bytes=new.size_bytes,
+            content_type=new.content_type,
+            typed=new.tags(),
+            idempotency_key=idempotency_key,
+        )
+        return RegisteredSong.of(upload, settings.part_bytes)
+
+    @router.post("/{song_id}/complete", status_code=202)
+    async def complete(identity: SignedIn, song_id: str) -> SongBody:
+        """Say that the bytes are uploaded. Safe to repeat."""
+        return await body(await service.complete(identity, song_id))
+
+    @router.get("")
+    async def find(
+        identity: SignedIn,
+        q: Annotated[str, Query(max_length=200, description="Words, or beginnings of words.")] = "",
+        status: Status | None = None,
+        artist: Annotated[str, Query(max_length=200)] = "",
+        album: Annotated[str, Query(max_length=200)] = "",
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: Annotated[str | None, Query(max_length=2000)] = None,
+    ) -> SongPage:
+        """List songs, newest first, or search by words in title, artist, album and ISRC."""
+        songs, following = await service.find(
+            query=q, status=status, artist=artist, album=album, limit=limit, cursor=cursor
+        )
+        return SongPage(songs=[await body(song) for song in songs], next_cursor=following)
+
+    @router.get("/{song_id}")
+    async def get(identity: SignedIn, song_id: str) -> SongBody:
+        """Return a song."""
+        return await body(await service.get(song_id))
+
+    @router.patch("/{song_id}")
+    async def edit(identity: SignedIn, song_id: str, typed: TypedTags) -> SongBody:
+        """Change what is said about a song; a field set to null falls back to what the file says."""
+        return await body(await service.edit(identity, song_id, typed.tags()))
+
+    @router.delete("/{song_id}", status_code=204)
+    async def delete(identity: SignedIn, song_id: str) -> None:
+        """Delete a song: it can't be found or played any more."""
+        await service.delete(identity, song_id)
+
+    @router.get("/{song_id}/cover", status_code=307, response_class=RedirectResponse)
+    async def cover(identity: SignedIn, song_id: str) -> RedirectResponse:
+        """Redirect to the cover picture that the file carried."""
+        song = await service.get(song_id)
+        if song.cover_key is None or song.status is not Status.READY:
+            raise Rejected("no_cover", "this song has no cover picture", status=404)
+        request = await blobs.sign_get(song.cover_key, valid_s=COVER_URL_S)
+        return RedirectResponse(request.url, 307, headers={"Cache-Control": "private, max-age=240"})
+
+    @router.get("/{song_id}/events", response_class=EventSourceResponse)
+    async def events(
+        song: Annotated[Song, Depends(existing)], last_event_id: Annotated[int, Header(ge=0)] = 0
+    ) -> AsyncIterable[ServerSentEvent]:
+        """Follow a song as server-sent events until its fate is known."""
+        async for event in follow(service, song.song_id, after=last_event_id):
+            yield event
+
+    return router

@@ -1,0 +1,196 @@
+"""Which bodies do requests and answers about songs have?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from services.ingest.service import Upload
+from services.ingest.songs import Change, Rejection, Song, Status
+from shared.events import AudioFormat, Tags
+from shared.storage.blobs import SignedRequest
+
+
+def _clean(text: str) -> str:
+    cleaned = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    if not cleaned:
+        raise ValueError("there is no readable character in it")
+    return cleaned
+
+
+Text = Annotated[str, Field(max_length=500), AfterValidator(_clean)]
+Isrc = Annotated[str, Field(pattern=r"^[A-Z]{2}[A-Z0-9]{3}[0-9]{7}$")]
+
+
+class TypedTags(BaseModel):
+    """What a person says about a song; it wins over what the file says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Text | None = None
+    artist: Text | None = None
+    album: Text | None = None
+    isrc: Isrc | None = None
+    year: int | None = Field(None, ge=1000, le=9999)
+
+    def tags(self) -> Tags:
+        """Return the tags that were given."""
+        return Tags(**{name: getattr(self, name) for name in self.model_fields_set & TypedTags.model_fields.keys()})
+
+
+class NewSong(TypedTags):
+    """A file that somebody wants to upload."""
+
+    file_name: Text = Field(description="Shown to people, never used as a path.")
+    size_bytes: int = Field(ge=0, description="Exactly how many bytes will be uploaded.")
+    content_type: str = Field(
+        "application/octet-stream",
+        max_length=100,
+        # Nothing that a browser would run when somebody opens the file from our origin.
+        pattern=r"^(audio/[a-zA-Z0-9.+-]+|video/(mp4|webm|ogg)|application/(ogg|octet-stream))$",
+        description="Sent with the upload.",
+    )
+
+
+class UploadRequest(BaseModel):
+    """A presigned request; send it with exactly these headers."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, request: SignedRequest) -> UploadRequest:
+        """Return the HTTP form."""
+        return cls(method=request.method, url=request.url, headers=dict(request.headers), expires_at=request.expires_at)
+
+
+class UploadPart(UploadRequest):
+    """One part of a large upload."""
+
+    number: int
+    size_bytes: int
+
+
+class SingleUpload(BaseModel):
+    """The file goes up in one request."""
+
+    kind: Literal["single"] = "single"
+    request: UploadRequest
+
+
+class MultipartUpload(BaseModel):
+    """The file goes up in parts, in any order."""
+
+    kind: Literal["multipart"] = "multipart"
+    part_size_bytes: int
+    parts: list[UploadPart]
+
+
+class DuplicateProof(BaseModel):
+    """Why an upload was refused as a duplicate."""
+
+    song_id: str
+    title: str
+    artist: str
+    evidence: Literal["bytes", "sound"]
+    relation: str
+    overlap: float = Field(description="Share of the upload that the known song contains, 0 to 1.")
+    offset_ms: int = Field(description="Where in the known song the upload begins; may be negative.")
+
+
+class SongBody(BaseModel):
+    """A song."""
+
+    id: str
+    status: Status
+    revision: int
+    title: str
+    artist: str
+    album: str
+    isrc: str | None
+    year: int | None
+    duration_s: float | None
+    file_name: str
+    size_bytes: int
+    content_type: str
+    audio_format: AudioFormat | None
+    has_cover: bool
+    owner: str
+    created_at: datetime
+    rejection: Rejection | None
+    duplicate: DuplicateProof | None
+    history: list[Change]
+
+    @classmethod
+    def of(cls, song: Song, known: Song | None = None) -> SongBody:
+        """Return the HTTP form; `known` is the song that it is a duplicate of."""
+        proof = None
+        if song.duplicate is not None:
+            proof = DuplicateProof(
+                song_id=song.duplicate.song_id,
+                title=known.title if known else "Unknown Title",
+                artist=known.artist if known else "Unknown Artist",
+                evidence="bytes" if song.duplicate.evidence == "bytes" else "sound",
+                relation=song.duplicate.relation,
+                overlap=song.duplicate.overlap,
+                offset_ms=song.duplicate.offset_ms,
+            )
+        return cls(
+            id=song.song_id,
+            status=song.status,
+            revision=song.revision,
+            title=song.title,
+            artist=song.artist,
+            album=song.album,
+            isrc=song.isrc,
+            year=song.year,
+            duration_s=song.duration_s,
+            file_name=song.file_name,
+            size_bytes=song.size_bytes,
+            content_type=song.content_type,
+            audio_format=song.audio_format,
+            has_cover=song.cover_key is not None,
+            owner=song.owner,
+            created_at=datetime.fromisoformat(song.created_at),
+            rejection=song.rejection,
+            duplicate=proof,
+            history=list(song.history),
+        )
+
+
+class RegisteredSong(BaseModel):
+    """A song that awaits its bytes, and how to send them."""
+
+    song: SongBody
+    upload: SingleUpload | MultipartUpload = Field(discriminator="kind")
+
+    @classmethod
+    def of(cls, upload: Upload, part_bytes: int) -> RegisteredSong:
+        """Return the HTTP form."""
+        way: SingleUpload | MultipartUpload
+        if upload.request is not None:
+            way = SingleUpload(request=UploadRequest.of(upload.request))
+        else:
+            way = MultipartUpload(
+                part_size_bytes=part_bytes,
+                parts=[
+                    UploadPart(
+                        number=part.number,
+                        size_bytes=part.size_bytes,
+                        **UploadRequest.of(part.request).model_dump(),
+                    )
+                    for part in upload.parts
+                ],
+            )
+        return cls(song=SongBody.of(upload.song), upload=way)
+
+
+class SongPage(BaseModel):
+    """Some songs, and where to go on."""
+
+    songs: list[SongBody]
+    next_cursor: str | None

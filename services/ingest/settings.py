@@ -1,0 +1,25 @@
+"""Which settings does ingest have of its own?"""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class IngestSettings(BaseSettings):
+    """Settings of the ingest service: ``TUNESCOUT_INGEST_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNESCOUT_INGEST_", extra="ignore", frozen=True)
+
+    max_song_bytes: int = Field(1024**3, description="Largest upload that is accepted, in bytes.")
+    multipart_above_bytes: int = Field(16 * 1024**2, description="Uploads larger than this are made in parts.")
+    part_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2, description="Size of a part, in bytes.")
+    upload_url_s: int = Field(900, description="Life of a presigned upload URL, in seconds.")
+    comparison_deadline_s: float = Field(30.0, description="How long the index may take to compare a song, in seconds.")
+    stuck_after_s: float = Field(
+        3600.0, description="Age after which an unfinished song is announced again, in seconds."
+    )
+    abandoned_after_s: float = Field(
+        86400.0, description="Age after which an unfinished upload is given up, in seconds."
+    )
+    sweep_pause_s: float = Field(60.0, description="Pause between two looks for stuck songs, in seconds.")

@@ -1,0 +1,161 @@
+"""What is a song, and what may become of it?"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from shared.errors import Rejected
+from shared.events import AudioFormat, Tags
+from shared.library import LibraryEntry
+
+
+class Status(StrEnum):
+    """Where a song is in its life."""
+
+    AWAITING_UPLOAD = "awaiting_upload"
+    UPLOADED = "uploaded"
+    FINGERPRINTED = "fingerprinted"
+    READY = "ready"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    DELETED = "deleted"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the pipeline has nothing more to do with the song."""
+        return not _NEXT[self] - {Status.DELETED}
+
+
+_NEXT: dict[Status, frozenset[Status]] = {
+    Status.AWAITING_UPLOAD: frozenset({Status.UPLOADED, Status.DUPLICATE, Status.REJECTED, Status.DELETED}),
+    Status.UPLOADED: frozenset({Status.FINGERPRINTED, Status.REJECTED, Status.DELETED}),
+    Status.FINGERPRINTED: frozenset({Status.READY, Status.DUPLICATE, Status.REJECTED, Status.DELETED}),
+    Status.READY: frozenset({Status.DELETED}),
+    Status.DUPLICATE: frozenset({Status.DELETED}),
+    Status.REJECTED: frozenset({Status.DELETED}),
+    Status.DELETED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why an upload can't become a song."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The proof that the library already has a song."""
+
+    song_id: str
+    evidence: str
+    relation: str
+    overlap: float
+    offset_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step in the life of a song."""
+
+    status: Status
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """A song and all that is known of it. `typed` is what the uploader said, `tags` what the file says."""
+
+    song_id: str
+    owner: str
+    file_name: str
+    size_bytes: int
+    content_type: str
+    created_at: str
+    typed: Tags = dataclasses.field(default_factory=Tags)
+    tags: Tags = dataclasses.field(default_factory=Tags)
+    status: Status = Status.AWAITING_UPLOAD
+    revision: int = 1
+    upload_id: str | None = None
+    content_sha256: str | None = None
+    duration_s: float | None = None
+    audio_format: AudioFormat | None = None
+    cover_key: str | None = None
+    rejection: Rejection | None = None
+    duplicate: Duplicate | None = None
+    history: tuple[Change, ...] = ()
+
+    @property
+    def blob_key(self) -> str:
+        """Where the uploaded bytes are: a key of our making, nothing of the user's."""
+        return f"songs/{self.song_id}"
+
+    @property
+    def title(self) -> str:
+        """The title: typed, else tagged, else unknown."""
+        return self.typed.title or self.tags.title or "Unknown Title"
+
+    @property
+    def artist(self) -> str:
+        """The artist: typed, else tagged, else unknown."""
+        return self.typed.artist or self.tags.artist or self.tags.album_artist or "Unknown Artist"
+
+    @property
+    def album(self) -> str:
+        """The album: typed, else tagged, else unknown."""
+        return self.typed.album or self.tags.album or "Unknown Album"
+
+    @property
+    def isrc(self) -> str | None:
+        """The recording code: typed, else tagged."""
+        return self.typed.isrc or self.tags.isrc
+
+    @property
+    def year(self) -> int | None:
+        """The year: typed, else tagged."""
+        return self.typed.year or self.tags.year
+
+    def becomes(self, status: Status, **changes: Any) -> Song:
+        """Return the song one step further.
+
+        Raises
+        ------
+        Rejected
+            A song in this state can't become that (status 409).
+        """
+        if status not in _NEXT[self.status]:
+            raise Rejected("wrong_state", f"a song that is {self.status} cannot become {status}", status=409)
+        step = Change(status, datetime.now(UTC).isoformat())
+        return self.revised(status=status, history=(*self.history, step), **changes)
+
+    def announced_again(self) -> Song:
+        """Return the song as if it had come into its state just now."""
+        step = Change(self.status, datetime.now(UTC).isoformat())
+        return self.revised(history=(*self.history, step))
+
+    def revised(self, **changes: Any) -> Song:
+        """Return the song with changes and the next revision."""
+        return dataclasses.replace(self, revision=self.revision + 1, **changes)
+
+    def entry(self) -> LibraryEntry:
+        """Return what the other services may know of the song."""
+        return LibraryEntry(
+            song_id=self.song_id,
+            revision=self.revision,
+            owner=self.owner,
+            title=self.title,
+            artist=self.artist,
+            album=self.album,
+            isrc=self.isrc,
+            year=self.year,
+            duration_s=self.duration_s or 0.0,
+            blob_key=self.blob_key,
+            content_type=self.content_type,
+            cover_key=self.cover_key,
+        )

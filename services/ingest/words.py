@@ -1,0 +1,29 @@
+"""By which words is a song found?"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_WORD = re.compile(r"\w+")
+MAX_WORDS = 40
+MAX_WORD_LENGTH = 40
+
+
+def words_of(*texts: str) -> list[str]:
+    """Return the distinct words of the texts, without case and accents, in order."""
+    folded = " ".join(fold(text) for text in texts)
+    words = dict.fromkeys(word[:MAX_WORD_LENGTH] for word in _WORD.findall(folded))
+    return list(words)[:MAX_WORDS]
+
+
+def fold(text: str) -> str:
+    """Return the text as it is compared: lower case, accents removed."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def matches(query: str, *texts: str) -> bool:
+    """Tell whether every word of the query begins a word of the texts."""
+    words = words_of(*texts)
+    return all(any(word.startswith(wanted) for word in words) for wanted in words_of(query))

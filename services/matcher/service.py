@@ -1,0 +1,100 @@
+"""Which songs of this shard does a clip, or a whole new song, come from?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+
+from services.matcher.index import Index
+from services.matcher.replica import Replica
+from shared.errors import Unavailable
+from shared.events import (
+    Comparison,
+    Match,
+    QueryFingerprinted,
+    Question,
+    Reply,
+    ShardComparisons,
+    ShardMatches,
+    ShardRef,
+    SongComparisonRequested,
+)
+from shared.fingerprint import Fingerprint
+from shared.messaging.bus import EventBus
+from shared.storage.fingerprints import FingerprintStore
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+CANDIDATES = 5
+
+
+class MatcherService:
+    """Answers questions to one shard."""
+
+    def __init__(
+        self, replica: Replica, index: Index, fingerprints: FingerprintStore, bus: EventBus, *, threads: int
+    ) -> None:
+        self._replica = replica
+        self._index = index
+        self._fingerprints = fingerprints
+        self._bus = bus
+        self._threads = asyncio.Semaphore(threads)
+        self._ref = ShardRef(index=replica.shard.index, count=replica.shard.count)
+
+    async def on_query_fingerprinted(self, event: QueryFingerprinted) -> None:
+        """Answer with the songs that share aligned hashes with a clip."""
+
+        async def answer() -> Reply:
+            clip = Fingerprint.unpack(event.fingerprint)
+            matches: list[Match] = await self._compute(lambda: self._index.search(clip, limit=CANDIDATES))
+            return ShardMatches(
+                query_id=event.query_id,
+                shard=self._ref,
+                matches=tuple(matches),
+                searched_songs=self._index.song_count,
+            )
+
+        await self._answer(event, answer)
+
+    async def on_song_comparison_requested(self, event: SongComparisonRequested) -> None:
+        """Answer with the songs that overlap with a whole new song, those under decision included."""
+
+        async def answer() -> Reply:
+            missing = [
+                song_id for song_id in event.among if self._replica.shard.owns(song_id) and song_id not in self._index
+            ]
+            fingerprints = await self._fingerprints.get_many([event.song_id, *missing])
+            new = fingerprints.pop(event.song_id, None)
+            if new is None:
+                raise Unavailable(f"the fingerprint of song {event.song_id} is not stored")
+            comparisons: list[Comparison] = await self._compute(
+                lambda: self._index.compare(event.song_id, new, among=fingerprints)
+            )
+            return ShardComparisons(query_id=event.query_id, shard=self._ref, comparisons=tuple(comparisons))
+
+        await self._answer(event, answer)
+
+    async def _answer(self, question: Question, answer: Callable[[], Awaitable[Reply]]) -> None:
+        """Answer in time or not at all: after the deadline nobody waits, and others do."""
+        remaining_s = (question.deadline - datetime.now(UTC)).total_seconds()
+        if remaining_s <= 0:
+            log.info("question.expired", query_id=question.query_id)
+            return
+        try:
+            async with asyncio.timeout(remaining_s):
+                await self._replica.wait_until_active()
+                reply = await answer()
+        except TimeoutError:
+            log.info("question.expired", query_id=question.query_id)
+            return
+        await self._bus.reply(question.reply_to, reply)
+
+    async def _compute(self, work: Callable[[], T]) -> T:
+        # The compiled parts release the interpreter lock, so a thread is enough to keep the event loop turning.
+        async with self._threads:
+            return await asyncio.to_thread(work)

@@ -1,0 +1,1 @@
+"""I have a song's id: how does a listener hear it? Says `playback.started`."""

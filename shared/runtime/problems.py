@@ -1,0 +1,91 @@
+"""What does a client read when something went wrong? RFC 9457 problem documents, for every error."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from shared.errors import Rejected, Unavailable
+
+log = structlog.get_logger()
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 has it; `code` is the stable name that programs should compare."""
+
+    type: str = Field("about:blank", description="URI path that identifies the kind of problem.")
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str | None = None
+    errors: list[dict[str, str]] | None = Field(None, description="Which field is wrong, for validation problems.")
+
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem.",
+        "model": Problem,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+"""Documents the problem body for every route that includes it."""
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Turn every exception that leaves a route into a problem document without internals."""
+
+    @app.exception_handler(Rejected)
+    async def on_rejected(request: Request, error: Rejected) -> JSONResponse:
+        return problem(request, error.status, error.code, error.reason)
+
+    @app.exception_handler(Unavailable)
+    async def on_unavailable(request: Request, error: Unavailable) -> JSONResponse:
+        log.warning("request.deferred", path=request.url.path, reason=error.reason)
+        answer = problem(request, 503, "unavailable", f"{error.reason}; please try again")
+        answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+        return answer
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [
+            {"pointer": "/" + "/".join(str(part) for part in one["loc"]), "detail": str(one["msg"])}
+            for one in error.errors()
+        ]
+        detail = "; ".join(f"{one['pointer']}: {one['detail']}" for one in errors)
+        return problem(request, 422, "invalid_request", detail, errors=errors)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        answer = problem(request, error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    async def on_bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("request.failed", path=request.url.path, exc_info=error)
+        return problem(request, 500, "internal_error", "something went wrong on our side; it has been logged")
+
+
+def problem(
+    request: Request, status: int, code: str, detail: str, *, errors: list[dict[str, str]] | None = None
+) -> JSONResponse:
+    """Build a problem document."""
+    body = Problem(
+        type=f"/problems/{code.replace('_', '-')}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        instance=request.url.path,
+        errors=errors,
+    )
+    return JSONResponse(body.model_dump(exclude_none=True), status_code=status, media_type="application/problem+json")
