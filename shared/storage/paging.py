@@ -1,0 +1,56 @@
+"""Where did a query stop, and where does it go on?"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+
+from shared.errors import Rejected
+from shared.storage.tables import Index, Item, Page
+
+
+def order_of(index: Index | None) -> tuple[str, ...]:
+    """Return the attributes that order a partition of the table, or of an index, without ties."""
+    return ("sk",) if index is None else (index.sk, "pk", "sk")
+
+
+def page_of(found: Sequence[Item], limit: int, order: Sequence[str]) -> Page:
+    """Make a page of at most `limit` items from what was found, which is one more where there are more."""
+    items = list(found[:limit])
+    if len(found) <= limit:
+        return Page(items)
+    position = [items[-1][name] for name in order]
+    return Page(items, base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("="))
+
+
+def read_cursor(
+    cursor: str, parts: int, *, sk_prefix: str = "", sk_from: str | None = None, sk_below: str | None = None
+) -> list[str]:
+    """Return the position behind which a query goes on: the values of the attributes of its order.
+
+    Raises
+    ------
+    Rejected
+        No query of this shape and range returned such a cursor (``cursor_invalid``).
+    """
+    try:
+        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError:
+        position = None
+    if (
+        not isinstance(position, list)
+        or len(position) != parts
+        or not all(isinstance(part, str) and part for part in position)
+        or not position[0].startswith(sk_prefix)
+        or (sk_from is not None and position[0] < sk_from)
+        or (sk_below is not None and position[0] >= sk_below)
+    ):
+        raise Rejected("cursor_invalid", "the cursor does not belong to this query", status=400)
+    return position
+
+
+def check_range(sk_from: str | None, sk_below: str | None, sk_prefix: str) -> None:
+    """Raise ValueError where a prefix is combined with a range."""
+    if sk_prefix and (sk_from is not None or sk_below is not None):
+        raise ValueError("sk_prefix cannot be combined with sk_from or sk_below")
