@@ -35,7 +35,13 @@ class Ministack:
                 "PERSIST_STATE": "1",
                 "STATE_DIR": str(folder / "state"),
             },
+            grace_s=_STOP_GRACE_S,
         )
+
+    @property
+    def processes(self) -> list[Process]:
+        """The one process."""
+        return [self._process]
 
     def start(self) -> None:
         """Start the server and wait until it listens."""
@@ -43,7 +49,7 @@ class Ministack:
 
     def stop(self) -> None:
         """Let the server save its items and end."""
-        self._process.stop(_STOP_GRACE_S)
+        self._process.stop()
 
     def kill(self) -> None:
         """End the server; what was written since its start is lost."""
@@ -62,6 +68,11 @@ class Roto:
             folder,
             is_ready=lambda: is_listening(port),
         )
+
+    @property
+    def processes(self) -> list[Process]:
+        """The one process."""
+        return [self._process]
 
     def start(self) -> None:
         """Start the server and wait until it listens."""

@@ -34,6 +34,8 @@ class Process:
         Variables besides those of this process.
     deadline_s : float
         How long the child may take to become ready, in seconds.
+    grace_s : float
+        How long the child may take to end when it is asked to, in seconds.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Process:
         is_ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
         deadline_s: float = 60.0,
+        grace_s: float = 5.0,
     ) -> None:
         self.name = name
+        self.grace_s = grace_s
         self.log = folder / f"{name}.log"
         self._command = [str(part) for part in command]
         self._folder = folder
@@ -99,10 +103,10 @@ class Process:
     def _log_tail(self) -> str:
         return f"{self.log} ends with:\n{self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors='replace')}"
 
-    def stop(self, grace_s: float = 5.0) -> None:
-        """Ask the child to end, and kill what is left of its group after `grace_s` seconds."""
+    def stop(self) -> None:
+        """Ask the child to end, and kill what is left of its group when its grace is over."""
         if self._child is not None:
-            end_group(self._child.pid, lambda wait_s: _has_ended(self._child, wait_s), grace_s)
+            end_group(self._child.pid, self._has_ended, self.grace_s)
 
     def kill(self) -> None:
         """End the child and its group at once, as a crash would."""
@@ -110,19 +114,17 @@ class Process:
             kill_group(self._child.pid)
             self._child.wait()
 
-
-def _has_ended(child: subprocess.Popen[bytes] | None, wait_s: float) -> bool:
-    with suppress(subprocess.TimeoutExpired):
-        if child is not None:
-            child.wait(wait_s)
-        return True
-    return False
+    def _has_ended(self, wait_s: float) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            return self._child is None or self._child.wait(wait_s) is not None
+        return False
 
 
-def end_group(pid: int, has_ended: Callable[[float], bool], grace_s: float = 5.0) -> None:
+def end_group(pid: int, has_ended: Callable[[float], bool], grace_s: float) -> None:
     """Ask the leader of a process group to end; kill what is left of the group after `grace_s` seconds.
 
-    Only the leader is asked: workers whose leader is still finishing its work must outlive that work.
+    Only the leader is asked: it finishes its work with the help of the others. `has_ended` waits for it so many
+    seconds and tells whether it is gone.
     """
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)

@@ -138,12 +138,18 @@ class RabbitMQ:
             is_ready=lambda: speaks_amqp(base_port),
             environment=environment,
             deadline_s=_START_DEADLINE_S,
+            grace_s=_STOP_GRACE_S,
         )
 
     @property
     def url(self) -> str:
         """The amqp:// URL, with user and password."""
         return f"amqp://{_USER}:{self._password}@127.0.0.1:{self.port}/"
+
+    @property
+    def processes(self) -> list[Process]:
+        """The node and its port mapper."""
+        return [self._node, self._epmd]
 
     def start(self) -> None:
         """Start the node and wait until it answers."""
@@ -163,8 +169,8 @@ class RabbitMQ:
 
     def stop(self) -> None:
         """Shut the node down in order."""
-        self._node.stop(_STOP_GRACE_S)
-        self._epmd.kill()
+        self._node.stop()
+        self._epmd.stop()
 
     def kill(self) -> None:
         """End the node as a power cut would. A quorum queue declared in the last second may not survive it."""

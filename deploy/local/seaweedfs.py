@@ -70,6 +70,11 @@ class SeaweedFS:
             },
         )
 
+    @property
+    def processes(self) -> list[Process]:
+        """The one process."""
+        return [self._process]
+
     def start(self) -> None:
         """Start the server and wait until it takes blobs."""
         self._remove_sockets()

@@ -1,0 +1,208 @@
+"""How does the whole of Tune Scout run on one machine, each service a process of its own, over real servers?"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+
+from deploy.local.cache import REPOSITORY
+from deploy.local.dynamodb import Ministack
+from deploy.local.ports import free_block
+from deploy.local.process import Process, StartFailed
+from deploy.local.rabbitmq import RabbitMQ
+from deploy.local.seaweedfs import SeaweedFS
+
+SERVICES = ("gateway", "ingest", "streaming", "auth", "fingerprint", "analytics")
+"""Each on the base port plus its position; the shards of the matcher follow."""
+
+_SERVERS_OFFSET = 40
+_PORTS = 50
+_MOST_SHARDS = _SERVERS_OFFSET - len(SERVICES)
+_DECLARE_DEADLINE_S = 120.0
+_READY_DEADLINE_S = 120.0
+"""On a busy machine with two cores; the compiler of the search alone takes seconds in each process."""
+
+
+class Server(Protocol):
+    """Something that is started, stopped, and killed."""
+
+    @property
+    def processes(self) -> list[Process]:
+        """The processes that make it up."""
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+
+    def stop(self) -> None:
+        """End it in order."""
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+
+
+class Stack:
+    """RabbitMQ, S3, DynamoDB, and every service as a process of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        For all data and logs, and the credentials, which are made at random once.
+    base_port : int or None
+        First of 50 ports; the gateway is on this one. None takes free ones.
+    shards : int
+        Number of shards of the index, one process each.
+    """
+
+    def __init__(self, folder: Path, base_port: int | None = None, shards: int = 2) -> None:
+        if not 1 <= shards <= _MOST_SHARDS:
+            raise ValueError(f"a stack has 1 to {_MOST_SHARDS} shards, not {shards}")
+        self.folder = folder.resolve()
+        self.base_port = base_port or free_block(_PORTS)
+        self.url = self._url("gateway")
+        access_key, secret_key = _credentials(self.folder)
+        port = self.base_port + _SERVERS_OFFSET
+        self.rabbitmq = RabbitMQ(self.folder / "rabbitmq", port)
+        self.s3 = SeaweedFS(self.folder / "s3", access_key, secret_key, port + 3)
+        self.dynamodb = Ministack(self.folder / "dynamodb", port + 8)
+        self.servers: dict[str, Server] = {"rabbitmq": self.rabbitmq, "s3": self.s3, "dynamodb": self.dynamodb}
+        self.settings = {
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": secret_key,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "TUNESCOUT_ENVIRONMENT": "local",
+            "TUNESCOUT_BROKER_URL": self.rabbitmq.url,
+            "TUNESCOUT_TABLES__KIND": "dynamodb",
+            "TUNESCOUT_TABLES__ENDPOINT_URL": self.dynamodb.endpoint,
+            "TUNESCOUT_BLOBS__KIND": "s3",
+            "TUNESCOUT_BLOBS__ENDPOINT_URL": self.s3.endpoint,
+            "TUNESCOUT_BLOBS__BUCKET": "tunescout",
+            "TUNESCOUT_BLOBS__CORS_ORIGINS": json.dumps([self.url, self.url.replace("127.0.0.1", "localhost")]),
+            "TUNESCOUT_PUBLIC_URL": self.url,
+            "TUNESCOUT_URLS__INGEST": self._url("ingest"),
+            "TUNESCOUT_URLS__STREAMING": self._url("streaming"),
+            "TUNESCOUT_URLS__AUTH": self._url("auth"),
+            "TUNESCOUT_MATCHER_SHARDS": str(shards),
+            "TUNESCOUT_GRACEFUL_STOP_S": "4",
+        }
+        names = [*SERVICES, *(f"matcher-{shard}" for shard in range(shards))]
+        self.services = {name: self._service(name) for name in names}
+
+    @property
+    def server_processes(self) -> list[Process]:
+        """The processes of the servers."""
+        return [process for server in self.servers.values() for process in server.processes]
+
+    def env(self, service: str) -> dict[str, str]:
+        """Return the environment of a service: `gateway`, `matcher-0`, ..."""
+        shard = service.partition("-")[2]
+        own = {"TUNESCOUT_MATCHER_SHARD": shard, "TUNESCOUT_MATCHER_REPLICA": "0"} if shard else {}
+        return {
+            **self.settings,
+            **own,
+            "PYTHONPATH": str(REPOSITORY),
+            "TUNESCOUT_PORT": str(self._port(service)),
+            "TUNESCOUT_DATA_DIR": str(self.folder / "services" / service),
+        }
+
+    def start(self) -> None:
+        """Start the servers, declare queues and tables, start the services; return when all are ready.
+
+        Raises
+        ------
+        StartFailed
+            Something did not become ready; everything is ended again.
+        """
+        try:
+            self.start_servers()
+            self._declare()
+            _at_once([service.start for service in self.services.values()])
+        except BaseException:
+            self.kill()
+            raise
+
+    def start_servers(self) -> None:
+        """Start RabbitMQ, S3 and DynamoDB only."""
+        _at_once([server.start for server in self.servers.values()])
+
+    def stop(self) -> None:
+        """End the services, then the servers, each in order."""
+        _at_once([service.stop for service in self.services.values()])
+        _at_once([server.stop for server in self.servers.values()])
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for service in self.services.values():
+            service.kill()
+        for server in self.servers.values():
+            server.kill()
+
+    def _service(self, name: str) -> Process:
+        environment = self.env(name)
+        return Process(
+            name,
+            [sys.executable, "-m", "services", name.partition("-")[0]],
+            Path(environment["TUNESCOUT_DATA_DIR"]),
+            is_ready=lambda: _is_ready(self._url(name)),
+            environment=environment,
+            deadline_s=_READY_DEADLINE_S,
+        )
+
+    def _port(self, service: str) -> int:
+        kind, _, shard = service.partition("-")
+        return self.base_port + (len(SERVICES) + int(shard) if shard else SERVICES.index(kind))
+
+    def _url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self._port(service)}"
+
+    def _declare(self) -> None:
+        environment = {**os.environ, **self.env("gateway")}
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "tunescout", "declare"],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_DECLARE_DEADLINE_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise StartFailed(f"`tunescout declare` did not end within {_DECLARE_DEADLINE_S:.0f} s") from late
+        if done.returncode:
+            said = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
+            raise StartFailed(f"`tunescout declare` ended with status {done.returncode}:\n{said}")
+
+
+def _at_once(actions: Iterable[Callable[[], None]]) -> None:
+    """Do all actions side by side; raise the first error after all have ended."""
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        futures = [pool.submit(action) for action in actions]
+    for future in futures:
+        future.result()
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/ready", timeout=2.0).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _credentials(folder: Path) -> tuple[str, str]:
+    """Return access key and secret key; servers keep them with their data, so they are made once."""
+    kept = folder / "credentials.json"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(json.dumps({"access_key": secrets.token_hex(10), "secret_key": secrets.token_hex(20)}))
+    credentials: Mapping[str, str] = json.loads(kept.read_text())
+    return credentials["access_key"], credentials["secret_key"]
