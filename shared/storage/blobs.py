@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
+
+from shared.errors import Rejected
+
+MAX_KEY_BYTES = 512
+MIN_PART_BYTES = 5 * 1024 * 1024
+"""Every part of an upload but the last has at least this size, as S3 demands it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class BlobStore(Protocol):
         """Remove a blob; removing what is not there is no error."""
 
     async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[BlobInfo]:
-        """List blobs whose keys begin with `prefix`, in the order of their keys."""
+        """List blobs whose keys begin with `prefix`, in the order of their keys; their `content_type` is left empty."""
 
     async def sign_put(self, key: str, *, size_bytes: int, content_type: str, valid_s: int) -> SignedRequest:
         """Sign an upload of exactly this many bytes of this type."""
@@ -97,3 +105,38 @@ class BlobStore(Protocol):
 
     async def close(self) -> None:
         """Release connections."""
+
+
+def check_key(key: str) -> str:
+    """Return a key under which a blob can be kept.
+
+    Raises
+    ------
+    Rejected
+        It has other characters, or steps that are empty, ``.`` or ``..`` (``blob_key_invalid``).
+    """
+    steps = key.split("/")
+    if len(key) > MAX_KEY_BYTES or not all(re.fullmatch(r"[A-Za-z0-9._-]+", step) for step in steps):
+        raise Rejected("blob_key_invalid", f"no blob can have the key {key!r:.100}", status=400)
+    if "." in steps or ".." in steps:
+        raise Rejected("blob_key_invalid", f"no blob can have the key {key!r:.100}", status=400)
+    return key
+
+
+def check_parts(sizes_bytes: Mapping[int, int]) -> None:
+    """Raise `Rejected` (``upload_incomplete``) unless the parts, sizes by number, make a whole."""
+    if not sizes_bytes or sorted(sizes_bytes) != list(range(1, len(sizes_bytes) + 1)):
+        raise Rejected("upload_incomplete", f"parts are missing, only {sorted(sizes_bytes)} arrived", status=409)
+    small = [number for number in range(1, len(sizes_bytes)) if sizes_bytes[number] < MIN_PART_BYTES]
+    if small:
+        raise Rejected("upload_incomplete", f"parts {small} are smaller than {MIN_PART_BYTES} bytes", status=409)
+
+
+def not_found(key: str) -> Rejected:
+    """Return the failure that says that there is no such blob."""
+    return Rejected("blob_not_found", f"there is no blob {key}", status=404)
+
+
+def attachment(download_name: str) -> str:
+    """Return the header ``Content-Disposition`` that saves a download under this name (RFC 6266, RFC 8187)."""
+    return f"attachment; filename*=UTF-8''{quote(download_name, safe='')}"

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | Mapping[str, Value] | None"
 Item: TypeAlias = Mapping[str, Value]
-"""Attributes by name, `pk` and `sk` among them. At most 400 KB."""
+"""Attributes by name, `pk` and `sk` among them. At most 400 KB. A float that is whole may return as an int."""
 
 MAX_ITEM_BYTES = 400 * 1024
 
@@ -122,7 +122,7 @@ class Page:
 
 
 class Table(Protocol):
-    """Items of one service. Expired items are never returned; every call raises `Unavailable` when the store is away."""
+    """Items of one service. Expired items are as if they were not; every call raises `Unavailable` when it is away."""
 
     async def create(self) -> None:
         """Make the table and its indexes where they are missing."""
