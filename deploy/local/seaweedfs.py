@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.local.ports import TWIN_OFFSET, free_block
+from deploy.local.ports import TWIN_OFFSET, free_block, is_listening
 from deploy.local.process import Process, StartFailed
 
 _PORTS = 5
@@ -92,6 +92,8 @@ class SeaweedFS:
 
     def _takes_a_blob(self) -> bool:
         # The port is open, and buckets are listed, seconds before a blob can be stored.
+        if not is_listening(self._ports[0]):
+            return False
         client = boto3.client(
             "s3",
             endpoint_url=self.endpoint,

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Protocol
-
-import httpx
 
 from deploy.local.cache import REPOSITORY
 from deploy.local.dynamodb import Ministack
@@ -151,7 +152,7 @@ class Stack:
             name,
             [sys.executable, "-m", "services", name.partition("-")[0]],
             Path(environment["TUNESCOUT_DATA_DIR"]),
-            is_ready=lambda: _is_ready(self._url(name)),
+            is_ready=lambda: _is_ready(self._port(name)),
             environment=environment,
             deadline_s=_READY_DEADLINE_S,
         )
@@ -190,11 +191,13 @@ def _at_once(actions: Iterable[Callable[[], None]]) -> None:
         future.result()
 
 
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/ready", timeout=2.0).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
+def _is_ready(port: int) -> bool:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=2.0)) as connection:
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
+            return False
 
 
 def _credentials(folder: Path) -> tuple[str, str]:
