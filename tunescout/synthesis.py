@@ -1,6 +1,6 @@
 """Where does music come from when there is none at hand?
 
-A seed decides over key, tempo, harmony, melody, instruments and drums, so that two tunes differ as two songs do, and the
+A seed decides over key, tempo, harmony, melody, instruments and drums, so that two tunes differ as two songs do. The
 same seed is the same tune at every sample rate and on every machine.
 """
 

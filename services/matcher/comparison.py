@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from services.matcher.landmarks import Landmarks
 from services.matcher.parameters import (
     ALIGNED_REACH,
+    CLEARLY_MORE,
     DRIFT_STEPS,
     MOST_DRIFT,
     SAME_LENGTH,
@@ -86,7 +87,7 @@ def compare(new: Landmarks, found: Hits, known_audible_s: int) -> Agreement:
     expected = len(found.times) * (2 * ALIGNED_REACH + 1) / (found.song_frames + length)
     return Agreement(
         _relation(overlap, overlap_known),
-        log_likelihood_ratio(len(aligned_anchors), expected),
+        log_likelihood_ratio(len(aligned_anchors), expected, new.anchor_times),
         overlap,
         overlap_known,
         offset,
@@ -108,12 +109,14 @@ def _seconds(frames: NDArray[np.uint32] | NDArray[np.int32]) -> NDArray[np.int64
 
 def _on_line(found: Hits, drift: float, offset: float) -> tuple[NDArray[np.bool_], float]:
     """Return which hits lie on the line of alignment, and the offset at the new song's begin, fitted to them."""
-    for _ in range(2):
-        distance = found.offsets - (offset + drift * found.times)
-        aligned = np.abs(distance) <= ALIGNED_REACH + 0.5
-        near = np.abs(distance) <= 1.5
-        offset += float(distance[near].mean()) if near.any() else 0.0
-    return aligned, offset
+    distance = found.offsets - (offset + drift * found.times)
+    offset += float(np.median(distance[np.abs(distance) <= ALIGNED_REACH + 1]))
+    distance = found.offsets - (offset + drift * found.times)
+    near = np.abs(distance) <= 1.5
+    if np.ptp(found.times[near]) > 0:
+        drift_error, offset_error = np.polynomial.polynomial.polyfit(found.times[near], distance[near], 1)[::-1]
+        drift, offset = drift + float(drift_error), offset + float(offset_error)
+    return np.abs(found.offsets - (offset + drift * found.times)) <= ALIGNED_REACH, offset
 
 
 @njit(cache=True, nogil=True)
@@ -127,14 +130,14 @@ def _straightest_line(
     most = 0
     best_drift = best_offset = 0.0
     for step in range(DRIFT_STEPS):
-        # The speeds nearest to 1 come first, and win where others do no better.
+        # The same speed comes first, and wins where no other does clearly better.
         side = 1 if step % 2 else -1
         drift = side * ((step + 1) // 2) * MOST_DRIFT / (DRIFT_STEPS // 2)
         counts[:] = 0
         for i in range(len(times)):
             counts[int(offsets[i] - drift * times[i] + length + slack) // width] += 1
         for i in range(len(counts) - 1):
-            if counts[i] + counts[i + 1] > most:
+            if counts[i] + counts[i + 1] > most * (1 if step == 0 else CLEARLY_MORE):
                 most = counts[i] + counts[i + 1]
                 best_drift, best_offset = drift, float((i + 1) * width - length - slack)
     return best_drift, best_offset

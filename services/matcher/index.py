@@ -133,9 +133,8 @@ class Index:
         landmarks = clip_landmarks(_comparable(clip)).between(0, MOST_CLIP_FRAMES)
         if not len(landmarks.anchors):
             return []
-        clip_frames = int(landmarks.anchors[-1]) + 1
         found = [
-            (song, align(shared, clip_frames))
+            (song, align(shared, landmarks))
             for segment in self._segments
             for shared in hits(segment, landmarks, candidates(segment, landmarks))
             if (song := self._songs.get(shared.number)) is not None

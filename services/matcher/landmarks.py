@@ -36,6 +36,11 @@ class Landmarks:
     hashes: NDArray[np.uint32]
     anchors: NDArray[np.uint32]
 
+    @property
+    def anchor_times(self) -> int:
+        """How many distinct times the anchors have."""
+        return int(np.count_nonzero(np.diff(self.anchors))) + 1 if len(self.anchors) else 0
+
     def between(self, begin: int, end: int) -> Landmarks:
         """Return the landmarks whose anchor lies in the frames `begin` to `end`, with times counted from `begin`."""
         first, last = np.searchsorted(self.anchors, (begin, end))

@@ -41,9 +41,9 @@ LEAST_SPAN_SCORE = 20.0
 
 # --- Scores: is it chance? --------------------------------------------------------------------------------------------
 
-ALIGNED_FRAMES = 6
-"""Width of the window of offsets that count as one alignment (96 ms): quantisation of both peaks, and a skew of the
-clock of half a percent in ten seconds."""
+ALIGNED_FRAMES = 4
+"""Width of the window of offsets that count as one alignment (64 ms): both peaks are off by up to a frame, and the
+clock by a few tenths of a percent. Every frame more lets in more chance."""
 
 LEAST_EXPECTED = 0.05
 """Chance hits that every alignment is granted: a song with hardly any hits must not win by dividing by nothing."""
@@ -71,6 +71,9 @@ MOST_DRIFT = 0.002
 
 DRIFT_STEPS = 41
 """Speeds tried within ``±MOST_DRIFT``, the same speed among them."""
+
+CLEARLY_MORE = 1.03
+"""How many times more hits another speed must align than the speeds nearer to the same one."""
 
 ALIGNED_REACH = 3
 """Frames on either side of the line of alignment that belong to it (48 ms)."""

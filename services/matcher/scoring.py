@@ -2,7 +2,7 @@
 
 A song that contains the clip shares hashes with it at one and the same offset. Songs whose coarse histogram of offsets
 has the most surprising summit become candidates; for these the exact alignment is found, and scored by the logarithm of
-the likelihood ratio between `hits` aligned anchors and the number that chance would align in this very song.
+the likelihood ratio between the anchors that are aligned and those that chance would align in this very song.
 """
 
 from __future__ import annotations
@@ -76,13 +76,19 @@ class Alignment:
     last: int
 
 
-def log_likelihood_ratio(hits: float, expected: float) -> float:
-    """Return how much better `hits` are explained by themselves than by a Poisson process that `expected` so many.
+def log_likelihood_ratio(aligned: int, expected: float, anchors: int) -> float:
+    """Return how much better the aligned share of a recording's anchors explains itself than chance does, in nats.
 
-    ``hits * ln(hits / expected) - (hits - expected)`` in nats; 0 where there are no more than expected.
+    The logarithm of the likelihood ratio of two binomial distributions: ``n * KL(aligned / n, expected / n)`` with n
+    anchors. For few of many it is that of two Poisson distributions; it also holds where music repeats itself so much
+    that chance aligns half of the anchors. It is 0 where no more are aligned than expected.
     """
     expected = max(expected, LEAST_EXPECTED)
-    return hits * math.log(hits / expected) - (hits - expected) if hits > expected else 0.0
+    if aligned <= expected:
+        return 0.0
+    missed = anchors - aligned
+    nats = aligned * math.log(aligned / expected)
+    return nats + missed * math.log(missed / (anchors - expected)) if missed else nats
 
 
 def answer_threshold(catalogue_size: int) -> float:
@@ -144,12 +150,17 @@ def hits(segment: Segment, landmarks: Landmarks, numbers: list[int]) -> list[Hit
     ]
 
 
-def align(found: Hits, clip_frames: int) -> Alignment:
-    """Return the offset at which most distinct anchor times of a clip agree."""
+def align(found: Hits, landmarks: Landmarks) -> Alignment:
+    """Return the offset at which most distinct anchor times of a clip agree.
+
+    What chance would align is measured in the song itself, at all other offsets: a song that repeats itself, or holds
+    its notes for long, has to agree all the more.
+    """
+    clip_frames, clip_anchors = int(landmarks.anchors[-1]) + 1, landmarks.anchor_times
     order = np.argsort(found.offsets, kind="stable")
-    anchors, offset, first, last = _densest_window(found.times[order], found.offsets[order], clip_frames)
-    expected = len(order) * ALIGNED_FRAMES / (found.song_frames + clip_frames)
-    return Alignment(anchors, log_likelihood_ratio(anchors, expected), offset, first, last)
+    aligned, elsewhere, offset, first, last = _densest_window(found.times[order], found.offsets[order], clip_frames)
+    expected = elsewhere * ALIGNED_FRAMES / (found.song_frames + clip_frames)
+    return Alignment(aligned, log_likelihood_ratio(aligned, expected, clip_anchors), offset, first, last)
 
 
 @njit(cache=True, nogil=True)
@@ -249,11 +260,19 @@ def _hits_by_song(
 @njit(cache=True, nogil=True)
 def _densest_window(
     times: NDArray[np.int32], offsets: NDArray[np.int32], clip_frames: int
-) -> tuple[int, float, int, int]:
-    """Return distinct anchor times, mean offset, first and last time of the best window of offsets (sorted)."""
-    seen = np.zeros(clip_frames + 1, np.int32)
+) -> tuple[int, int, float, int, int]:
+    """Return what the best window of sorted offsets holds: distinct times, mean offset, first and last time.
+
+    The second value is the sum of the distinct times of all windows but the best one.
+    """
+    seen = np.zeros(clip_frames, np.int32)
+    last_window = np.full(clip_frames, np.iinfo(np.int64).min)
+    elsewhere = 0
     begin = distinct = best = best_begin = best_end = 0
     for end in range(len(times)):
+        window = offsets[end] // ALIGNED_FRAMES
+        elsewhere += last_window[times[end]] != window
+        last_window[times[end]] = window
         distinct += seen[times[end]] == 0
         seen[times[end]] += 1
         while offsets[end] - offsets[begin] >= ALIGNED_FRAMES:
@@ -264,7 +283,7 @@ def _densest_window(
         if distinct > best or (distinct == best and end + 1 - begin > best_end - best_begin):
             best, best_begin, best_end = distinct, begin, end + 1
     if best == 0:
-        return 0, 0.0, 0, 0
+        return 0, 0, 0.0, 0, 0
     middle = offsets[(best_begin + best_end) // 2]
     total = count = 0
     for i in range(best_begin, best_end):
@@ -272,4 +291,4 @@ def _densest_window(
             total += offsets[i]
             count += 1
     inside = times[best_begin:best_end]
-    return best, total / count, inside.min(), inside.max()
+    return best, elsewhere - best, total / count, inside.min(), inside.max()
