@@ -2,16 +2,19 @@
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH
-# The dependencies first and by hash: they change less often than the code, and nobody can swap one.
-COPY requirements/runtime.txt /build/requirements/
-RUN pip install --require-hashes --only-binary :all: -r /build/requirements/runtime.txt
-COPY pyproject.toml README.md LICENSE /build/
-COPY services /build/services
-COPY shared /build/shared
-COPY tunescout /build/tunescout
-RUN pip install --no-deps /build
+WORKDIR /build
+# The dependencies first: they change less often than the code. All by hash: nobody can swap one on the way.
+COPY requirements/runtime.txt requirements/build.txt requirements/
+RUN python -m venv /opt/venv \
+    && /opt/venv/bin/pip install --require-hashes --only-binary :all: -r requirements/runtime.txt \
+    && python -m venv tools \
+    && tools/bin/pip install --require-hashes --only-binary :all: -r requirements/build.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY services services
+COPY shared shared
+COPY tunescout tunescout
+RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
+    && /opt/venv/bin/pip install --no-deps --no-index wheels/*.whl
 
 FROM python:3.11-slim-bookworm
 # The folders that must be writable: everything else may be mounted read-only.
