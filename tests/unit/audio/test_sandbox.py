@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from anyio import CapacityLimiter
 
 from shared.audio.sandbox import SandboxLimits, run_isolated, warm_up
 from shared.errors import Rejected
@@ -27,14 +28,15 @@ async def test_a_job_runs_in_a_worker_that_is_used_again() -> None:
 
 async def test_warm_workers_are_as_many_as_wanted() -> None:
     await warm_up(2, os.getpid)
-    first, second = await asyncio.gather(*(run_isolated(jobs.process_id_after, 0.5) for _ in range(2)))
+    slots = CapacityLimiter(2)
+    first, second = await asyncio.gather(*(run_isolated(jobs.process_id_after, 0.5, limiter=slots) for _ in range(2)))
     assert first != second
 
 
 async def test_an_endless_job_is_killed_at_its_limit(tmp_path: Path) -> None:
     await warm_up(1, os.getpid)
     with pytest.raises(Rejected) as rejected:
-        await run_isolated(jobs.spin_for_ever, tmp_path / "pid", limits=SandboxLimits(wall_clock_s=1.0))
+        await run_isolated(jobs.spin_for_ever, tmp_path / "pid", limits=SandboxLimits(wall_clock_s=2.0))
     assert rejected.value.code == "too_slow_to_decode"
     assert not is_running(int((tmp_path / "pid").read_text()))
 
