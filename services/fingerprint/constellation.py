@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.fingerprint.parameters import (
     CLIP_QUOTA,
-    FEWEST_PEAKS,
+    FEWEST_MOMENTS,
     REACH_FRAMES,
     SHORTEST_CLIP_S,
     SHORTEST_SONG_S,
@@ -67,6 +67,7 @@ def _fingerprint(samples: NDArray[np.float32], quota: int, shortest_s: float) ->
     if peaks.loudest_dbfs < SILENCE_DBFS:
         raise Rejected("silence", f"the audio is silent: its loudest moment is at {peaks.loudest_dbfs:.0f} dBFS")
     kept = strongest(peaks, quota)
-    if len(kept) < FEWEST_PEAKS:
-        raise Rejected("silence", f"the audio holds no sound to recognise: {len(kept)} spectral peaks")
+    moments = len(np.unique(peaks.frames[kept]))
+    if moments < FEWEST_MOMENTS:
+        raise Rejected("silence", f"nothing is heard in the audio but for {moments} short moments")
     return Fingerprint(ALGORITHM, duration_s, peaks.frames[kept], peaks.frequencies[kept])

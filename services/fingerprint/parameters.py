@@ -34,8 +34,8 @@ SILENCE_DBFS = -70.0
 """A recording whose loudest frame stays below this root-mean-square level is silence. Dither lies at -96 to -90 dBFS,
 amplifier hiss below -75; music recorded far too low still reaches -60."""
 
-FEWEST_PEAKS = 8
-"""A recording with fewer peaks is silence too, whatever its level: a click or a constant offset is no music."""
+FEWEST_MOMENTS = 8
+"""A recording with peaks at fewer different times is silence too, whatever its level: a click is no music."""
 
 SHORTEST_CLIP_S = 1.0
 """Clips below this length do not hold enough landmarks to tell two songs apart."""

@@ -1,0 +1,1 @@
+"""Are songs found by their sound, and only those that are there?"""

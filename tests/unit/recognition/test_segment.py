@@ -1,0 +1,66 @@
+"""Does a segment hold exactly the landmarks of its songs?"""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.matcher.landmarks import song_landmarks
+from services.matcher.segment import PART_FRAMES, REMOVED, Segment, merged, posting_range
+from shared.fingerprint import Fingerprint
+from tests.unit.recognition.fingerprints import fingerprint_of, fingerprints
+
+Songs = list[Fingerprint]
+songs = st.lists(fingerprints(), min_size=1, max_size=6)
+
+
+def segments_of(songs: Songs) -> list[Segment]:
+    return [Segment.of_song(n, song_landmarks(song), song.duration_s) for n, song in enumerate(songs)]
+
+
+def contents(segment: Segment) -> list[tuple[int, int, int]]:
+    """Return hash, song and frame of every posting, in the order of the segment."""
+    hashes = np.repeat(segment.hashes, np.diff(segment.starts))
+    parts = segment.postings >> 16
+    frames = segment.begins[parts] + (segment.postings & 0xFFFF)
+    return list(zip(hashes.tolist(), segment.songs[parts].tolist(), frames.tolist(), strict=True))
+
+
+def brute_force(songs: Songs, kept: set[int] | None = None) -> list[tuple[int, int, int]]:
+    return sorted(
+        (int(hash_), number, int(anchor))
+        for number, song in enumerate(songs)
+        if kept is None or number in kept
+        for landmarks in [song_landmarks(song)]
+        for hash_, anchor in zip(landmarks.hashes, landmarks.anchors, strict=True)
+    )
+
+
+@given(songs)
+def test_merging_is_the_same_as_building_anew(songs: Songs) -> None:
+    assert contents(merged(segments_of(songs))) == brute_force(songs)
+
+
+@given(songs, st.sets(st.integers(0, 5)))
+def test_merging_forgets_removed_songs(songs: Songs, removed: set[int]) -> None:
+    segments = [segment.without(removed) for segment in segments_of(songs)]
+    whole = merged(segments)
+    assert contents(whole) == brute_force(songs, set(range(len(songs))) - removed)
+    assert REMOVED not in whole.songs
+
+
+@given(songs, st.data())
+def test_a_lookup_finds_all_gaps_that_are_at_most_one_frame_off(songs: Songs, data: st.DataObject) -> None:
+    segment = merged(segments_of(songs))
+    occurring = [hash_ for hash_, _, _ in brute_force(songs)]
+    gap_off_by = data.draw(st.integers(-2, 2))
+    wanted = data.draw(st.sampled_from(occurring)) + gap_off_by if occurring else data.draw(st.integers(2, 2**24 - 3))
+    begin, end = posting_range(segment.hashes, segment.starts, segment.buckets, wanted)
+    assert end - begin == sum(abs(hash_ - wanted) <= 1 for hash_ in occurring)
+
+
+def test_a_song_longer_than_a_part_keeps_its_times() -> None:
+    frames = [0, 10, PART_FRAMES - 5, PART_FRAMES + 5, 5 * PART_FRAMES, 5 * PART_FRAMES + 20, 450_000]
+    song = fingerprint_of([(frame, 400 + 40 * place) for place, frame in enumerate(frames)])
+    assert contents(segments_of([song])[0]) == brute_force([song])
