@@ -24,7 +24,7 @@ class Running:
 
     def is_alive(self) -> bool:
         """Tell whether this very process still runs."""
-        return _birth(self.pid) == self.birth
+        return birth(self.pid) == self.birth
 
     def end(self) -> None:
         """Ask the process to end, and kill what is left of its group when its grace is over."""
@@ -67,13 +67,13 @@ def load(path: Path) -> State | None:
 
 def _running(processes: Iterable[Process]) -> tuple[Running, ...]:
     return tuple(
-        Running(process.name, process.pid, _birth(process.pid) or "", process.grace_s)
+        Running(process.name, process.pid, birth(process.pid) or "", process.grace_s)
         for process in processes
         if process.pid is not None
     )
 
 
-def _birth(pid: int) -> str | None:
+def birth(pid: int) -> str | None:
     """Return when a process was started, in its system's own count; None when it does not run."""
     try:
         os.kill(pid, 0)
