@@ -1,6 +1,6 @@
 """What can a client ask about clips over HTTP?"""
 
-from __future__ import annotations
+# No `annotations` of the future here: a limit that comes from the settings is read from the real annotation.
 
 from typing import Annotated
 

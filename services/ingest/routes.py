@@ -1,6 +1,6 @@
 """What can a client ask about songs over HTTP?"""
 
-from __future__ import annotations
+# No `annotations` of the future here: a dependency that is defined in a function is read from the real annotation.
 
 from collections.abc import AsyncIterable
 from typing import Annotated
