@@ -1,0 +1,38 @@
+"""Do the committed documents say what the code says?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs import generate
+
+
+@pytest.mark.parametrize("name", ["asyncapi.json", "events.md", "openapi.json", "settings.md"])
+def test_a_generated_document_is_up_to_date(name: str) -> None:
+    committed = (generate.FOLDER / name).read_text()
+
+    assert committed == generate.documents()[name], "run `make docs` and commit what it writes"
+
+
+def test_every_setting_says_what_it_is() -> None:
+    silent = [
+        variable.name
+        for settings in generate.settings_classes()
+        for variable in generate.variables(settings)
+        if not variable.description
+    ]
+
+    assert silent == []
+
+
+@pytest.mark.parametrize("page", sorted(generate.FOLDER.parent.glob("*.md")), ids=lambda page: page.name)
+def test_a_link_to_a_file_leads_somewhere(page: Path) -> None:
+    text = page.read_text()
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
+
+    lost = [target for target in targets if target and not (page.parent / target).exists()]
+
+    assert lost == []
