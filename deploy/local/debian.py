@@ -48,8 +48,11 @@ def unpack_rabbitmq(folder: Path) -> None:
     packages.mkdir()
     environment = {**os.environ, "APT_CONFIG": str(apt / "apt.conf"), "LC_ALL": "C.UTF-8"}
     # A third party's mirror may be away; what counts is whether the packages come.
-    _run(["apt-get", "update"], packages, environment, may_fail=True)
-    _run(["apt-get", "download", *_PACKAGES], packages, environment)
+    updated = _run(["apt-get", "update"], packages, environment, may_fail=True)
+    try:
+        _run(["apt-get", "download", *_PACKAGES], packages, environment)
+    except StartFailed as why:
+        raise StartFailed(f"{why}\nBefore that, `apt-get update` said:\n{updated}") from why
     for package in packages.glob("*.deb"):
         _run(["dpkg-deb", "--extract", str(package), str(folder)], packages, environment)
     shutil.rmtree(packages)
@@ -58,7 +61,7 @@ def unpack_rabbitmq(folder: Path) -> None:
     erl.write_text(erl.read_text().replace("ROOTDIR=/usr/lib/erlang", f'ROOTDIR="{folder}/usr/lib/erlang"'))
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str], *, may_fail: bool = False) -> None:
+def _run(command: list[str], folder: Path, environment: dict[str, str], *, may_fail: bool = False) -> str:
     try:
         done = subprocess.run(
             command,
@@ -71,6 +74,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str], *, may_f
         )
     except subprocess.TimeoutExpired as late:
         raise StartFailed(f"`{command[0]} {command[1]}` did not end within 300 s") from late
+    said = (done.stdout + done.stderr).decode(errors="replace")[-1000:]
     if done.returncode and not may_fail:
-        said = (done.stdout + done.stderr).decode(errors="replace")[-1000:]
         raise StartFailed(f"`{command[0]} {command[1]}` ended with status {done.returncode}:\n{said}")
+    return said
