@@ -109,6 +109,11 @@ class Index:
         return song_id in self._numbers
 
     @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The present state, which later changes leave as it is."""
+        return self._segments
+
+    @property
     def song_count(self) -> int:
         """How many songs can be found."""
         return len(self._numbers)
