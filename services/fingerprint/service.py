@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from anyio import CapacityLimiter, create_task_group
+from anyio import CapacityLimiter
 
 from services.fingerprint.extractor import extract_clip, extract_song, warm_worker
 from services.fingerprint.settings import FingerprintSettings
 from shared.audio.decode import DecodeLimits
-from shared.audio.sandbox import SandboxLimits, run_isolated
+from shared.audio.sandbox import SandboxLimits, run_isolated, warm_up
 from shared.errors import Rejected
 from shared.events import (
     ClipHeard,
@@ -51,13 +51,8 @@ class FingerprintService:
 
     async def warm_up(self) -> None:
         """Start the workers before the first job comes."""
-        slots = CapacityLimiter(self._settings.song_workers + self._settings.clip_workers)
-        async with create_task_group() as group:
-            for _ in range(int(slots.total_tokens)):
-                group.start_soon(self._warm_one, slots)
-
-    async def _warm_one(self, slots: CapacityLimiter) -> None:
-        await run_isolated(warm_worker, limits=self._song_limits, limiter=slots)
+        workers = self._settings.song_workers + self._settings.clip_workers
+        await warm_up(workers, warm_worker, limits=self._song_limits)
 
     async def on_song_uploaded(self, event: SongUploaded) -> None:
         """Store the fingerprint of a song, then tell; or tell why there is none."""

@@ -25,8 +25,11 @@ def build(runtime: Runtime) -> ServiceApp:
     later = questions(service, replica)
 
     async def start() -> None:
-        await asyncio.to_thread(warm_up)
+        # Questions that come before this replica can answer them wait in their queues.
+        for subscription in later:
+            await runtime.bus.declare(subscription)
         runtime.bus.on_reconnected(replica.on_reconnected)
+        await asyncio.to_thread(warm_up)
 
     async def serve() -> None:
         await replica.load()
