@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 import services
-import services.__main__
+import services.hosting
 import shared.runtime.settings
 from shared.events import EVENTS, AnyReply, Event, Message
 from shared.messaging.bus import Subscription
@@ -48,7 +48,7 @@ def documents() -> dict[str, str]:
     """Return the text of every generated document by its file name."""
     heard = subscriptions()
     with _nothing_set():
-        api = services.__main__.openapi()
+        api = services.hosting.openapi()
         settings = settings_page()
     return {
         "events.md": events_page(heard),
@@ -61,7 +61,7 @@ def documents() -> dict[str, str]:
 def subscriptions() -> list[Subscription[Any]]:
     """Return what all services hear when nothing is set."""
     with _nothing_set():
-        return services.__main__.subscriptions()
+        return services.hosting.subscriptions()
 
 
 @contextmanager

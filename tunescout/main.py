@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -72,7 +71,7 @@ Password = Annotated[
 def serve(
     services: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SERVICE]...", help="Which ones; all in one process if none is named."),
+        typer.Argument(metavar="SERVICE", help="Which ones; all in one process if none is named."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default=False)] = None,
@@ -81,7 +80,7 @@ def serve(
     """Run the service."""
     _set_environment(HOST=host, PORT=port, DATA_DIR=data_dir)
     # Imported here, because the compiler of the search takes a second that no other command should wait for.
-    from services.__main__ import run
+    from services.hosting import run
 
     run(services or [])
 
@@ -89,7 +88,7 @@ def serve(
 @app.command(name="import")
 def import_(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", exists=True, help="Audio files, or folders of them.")
+        list[Path], typer.Argument(metavar="PATH", exists=True, help="Audio files, or folders of them.")
     ],
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Files on their way at the same time.")] = 4,
     deadline_s: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that one file may take.")] = 900.0,
@@ -130,7 +129,7 @@ class _PrintedLines(Watcher):
 @app.command()
 def identify(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, help="Clips of music.")
+        list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Clips of music.")
     ],
     server: Server = None,
     as_json: Json = False,
@@ -240,7 +239,7 @@ def logout(server: Server = None, as_json: Json = False) -> None:
 @app.command()
 def declare() -> None:
     """Make the tables, the bucket, the queues and their bindings before the services start."""
-    from services.__main__ import declare as declare_all
+    from services.hosting import declare as declare_all
 
     _run(declare_all())
 
@@ -252,7 +251,7 @@ def list_dead_letters(
     as_json: Json = False,
 ) -> None:
     """Show messages that no handler could finish, oldest first; with --json, one a line."""
-    from services.__main__ import open_bus
+    from services.hosting import open_bus
 
     async def ask() -> None:
         async with open_bus() as bus:
@@ -260,8 +259,8 @@ def list_dead_letters(
         for letter in letters:
             body = letter.body.decode(errors="replace")
             died_at = letter.died_at.isoformat(timespec="seconds") if letter.died_at else None
-            fields = {"id": letter.id, "queue": letter.queue, "event": letter.event, "reason": letter.reason}
-            fields |= {"deliveries": letter.deliveries, "died_at": died_at, "body": body}
+            fields: dict[str, Any] = {"id": letter.id, "queue": letter.queue, "event": letter.event}
+            fields |= {"reason": letter.reason, "deliveries": letter.deliveries, "died_at": died_at, "body": body}
             words = f"{died_at or ''}  {letter.queue}  {letter.event}  {letter.reason}  {letter.id}"
             _say(fields, words, as_json=as_json)
         if not letters and not as_json:
@@ -277,7 +276,7 @@ def replay_dead_letters(
     as_json: Json = False,
 ) -> None:
     """Send dead letters to the queues they died in, oldest first."""
-    from services.__main__ import open_bus
+    from services.hosting import open_bus
 
     async def ask() -> int:
         async with open_bus() as bus:
@@ -323,8 +322,9 @@ def demo(
 @app.command()
 def version(as_json: Json = False) -> None:
     """Print the version."""
-    number = importlib.metadata.version("tunescout")
-    _say({"version": number, "python": platform.python_version()}, f"tunescout {number}", as_json=as_json)
+    from services.hosting import VERSION
+
+    _say({"version": VERSION, "python": platform.python_version()}, f"tunescout {VERSION}", as_json=as_json)
 
 
 def _set_environment(**values: object) -> None:

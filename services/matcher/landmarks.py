@@ -20,6 +20,9 @@ HASH_BITS = 24
 """A hash is the anchor's bin (9 bits), the leap to the target in bins (8) and the gap in frames (7), from high to low.
 The gap is lowest because it is the least certain: a gap one frame off is the neighbour in a sorted index."""
 
+PITCH_SHIFT = 15
+"""Bits of a hash below the anchor's bin."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Landmarks:
@@ -75,7 +78,7 @@ def _pairs(
             leap = (np.int64(frequencies[target]) + half) // STEPS_PER_BIN - anchor_bin
             if gap < SHORTEST_GAP or abs(leap) > WIDEST_LEAP:
                 continue
-            hashes[count] = ((anchor_bin & 0x1FF) << 15) | ((leap + WIDEST_LEAP) << 7) | gap
+            hashes[count] = ((anchor_bin & 0x1FF) << PITCH_SHIFT) | ((leap + WIDEST_LEAP) << 7) | gap
             anchors[count] = frames[anchor]
             count += 1
             paired += 1

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from services.matcher.landmarks import Landmarks
+from services.matcher.landmarks import PITCH_SHIFT, Landmarks
 from services.matcher.parameters import (
     ALIGNED_FRAMES,
     ANSWER_SCORE,
@@ -43,6 +43,8 @@ class Hits:
         Frame of the anchor in the recording.
     offsets : int32 [shape=(hits,)]
         Frame of the anchor in the song, minus `times`.
+    pitches : uint16 [shape=(hits,)]
+        Spectrogram bin of the anchor.
     song_frames : int
         Length of the song.
     """
@@ -50,6 +52,7 @@ class Hits:
     number: int
     times: NDArray[np.int32]
     offsets: NDArray[np.int32]
+    pitches: NDArray[np.uint16]
     song_frames: int
 
 
@@ -76,7 +79,7 @@ class Alignment:
     last: int
 
 
-def log_likelihood_ratio(aligned: int, expected: float, anchors: int) -> float:
+def log_likelihood_ratio(aligned: float, expected: float, anchors: int) -> float:
     """Return how much better the aligned share of a recording's anchors explains itself than chance does, in nats.
 
     The logarithm of the likelihood ratio of two binomial distributions: ``n * KL(aligned / n, expected / n)`` with n
@@ -128,7 +131,7 @@ def hits(segment: Segment, landmarks: Landmarks, numbers: list[int]) -> list[Hit
     slots = np.full(len(segment.songs), -1, np.int32)
     for slot, number in enumerate(numbers):
         slots[segment.songs == number] = slot
-    edges, times, offsets = _hits_by_song(
+    edges, times, offsets, pitches = _hits_by_song(
         segment.hashes,
         segment.starts,
         segment.postings,
@@ -144,6 +147,7 @@ def hits(segment: Segment, landmarks: Landmarks, numbers: list[int]) -> list[Hit
             number,
             times[edges[slot] : edges[slot + 1]],
             offsets[edges[slot] : edges[slot + 1]],
+            pitches[edges[slot] : edges[slot + 1]],
             int(segment.lengths[slots == slot].sum()),
         )
         for slot, number in enumerate(numbers)
@@ -154,13 +158,17 @@ def align(found: Hits, landmarks: Landmarks) -> Alignment:
     """Return the offset at which most distinct anchor times of a clip agree.
 
     What chance would align is measured in the song itself, at all other offsets: a song that repeats itself, or holds
-    its notes for long, has to agree all the more.
+    its notes for long, has to agree all the more. And a note that is struck again is not as much evidence as another one:
+    what counts is the mean of the aligned anchors and of their distinct pitches, where these are fewer.
     """
     clip_frames, clip_anchors = int(landmarks.anchors[-1]) + 1, landmarks.anchor_times
     order = np.argsort(found.offsets, kind="stable")
-    aligned, elsewhere, offset, first, last = _densest_window(found.times[order], found.offsets[order], clip_frames)
+    aligned, pitches, elsewhere, offset, first, last = _densest_window(
+        found.times[order], found.offsets[order], found.pitches[order], clip_frames
+    )
+    evidence = (aligned + min(aligned, pitches)) / 2
     expected = elsewhere * ALIGNED_FRAMES / (found.song_frames + clip_frames)
-    return Alignment(aligned, log_likelihood_ratio(aligned, expected, clip_anchors), offset, first, last)
+    return Alignment(aligned, log_likelihood_ratio(evidence, expected, clip_anchors), offset, first, last)
 
 
 @njit(cache=True, nogil=True)
@@ -232,8 +240,8 @@ def _hits_by_song(
     slots: NDArray[np.int32],
     part_begins: Numbers,
     slot_count: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Return, grouped by slot, anchor times and offsets of all hits in the parts that have a slot."""
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.uint16]]:
+    """Return, grouped by slot, anchor times, offsets and pitches of all hits in the parts that have a slot."""
     edges = np.zeros(slot_count + 2, np.int64)
     for i in range(len(wanted)):
         begin, end = posting_range(hashes, starts, buckets, wanted[i])
@@ -243,6 +251,7 @@ def _hits_by_song(
     for slot in range(slot_count):
         edges[slot + 2] += edges[slot + 1]
     times, offsets = np.empty(edges[-1], np.int32), np.empty(edges[-1], np.int32)
+    pitches = np.empty(edges[-1], np.uint16)
     for i in range(len(wanted)):
         begin, end = posting_range(hashes, starts, buckets, wanted[i])
         for position in range(begin, end):
@@ -252,18 +261,19 @@ def _hits_by_song(
                 at = edges[slot + 1]
                 frame = np.int64(part_begins[part]) + np.int64(postings[position] & (PART_FRAMES - 1))
                 times[at] = anchors[i]
+                pitches[at] = wanted[i] >> PITCH_SHIFT
                 offsets[at] = frame - np.int64(anchors[i])
                 edges[slot + 1] += 1
-    return edges[:-1], times, offsets
+    return edges[:-1], times, offsets, pitches
 
 
 @njit(cache=True, nogil=True)
 def _densest_window(
-    times: NDArray[np.int32], offsets: NDArray[np.int32], clip_frames: int
-) -> tuple[int, int, float, int, int]:
-    """Return what the best window of sorted offsets holds: distinct times, mean offset, first and last time.
+    times: NDArray[np.int32], offsets: NDArray[np.int32], pitches: NDArray[np.uint16], clip_frames: int
+) -> tuple[int, int, int, float, int, int]:
+    """Return what the best window of sorted offsets holds: distinct times and pitches, mean offset, first and last time.
 
-    The second value is the sum of the distinct times of all windows but the best one.
+    The third value is the sum of the distinct times of all windows but the best one.
     """
     seen = np.zeros(clip_frames, np.int32)
     last_window = np.full(clip_frames, np.iinfo(np.int64).min)
@@ -283,7 +293,7 @@ def _densest_window(
         if distinct > best or (distinct == best and end + 1 - begin > best_end - best_begin):
             best, best_begin, best_end = distinct, begin, end + 1
     if best == 0:
-        return 0, 0, 0.0, 0, 0
+        return 0, 0, 0, 0.0, 0, 0
     middle = offsets[(best_begin + best_end) // 2]
     total = count = 0
     for i in range(best_begin, best_end):
@@ -291,4 +301,5 @@ def _densest_window(
             total += offsets[i]
             count += 1
     inside = times[best_begin:best_end]
-    return best, elsewhere - best, total / count, inside.min(), inside.max()
+    distinct_pitches = len(np.unique(pitches[best_begin:best_end]))
+    return best, distinct_pitches, elsewhere - best, total / count, inside.min(), inside.max()

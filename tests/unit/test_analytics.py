@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from services.__main__ import build
+from services.hosting import build
 from shared.events import Event, QueryCompleted, Question, SongDuplicateDetected, UserRegistered
 from shared.messaging.bus import EventBus
 from shared.runtime.settings import Settings
