@@ -19,7 +19,9 @@ def words_of(*texts: str) -> list[str]:
 
 def fold(text: str) -> str:
     """Return the text as it is compared: lower case, accents removed."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Letters may only get a case, or accents to remove, by being decomposed, and the other way round.
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    decomposed = unicodedata.normalize("NFKD", folded)
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from services.matcher.comparison import Agreement, audible_seconds, compare
 from services.matcher.landmarks import Landmarks, clip_landmarks, song_landmarks
-from services.matcher.parameters import COMPARISON_SPAN, LEAST_SPAN_SCORE, MOST_CLIP_FRAMES
+from services.matcher.parameters import CANDIDATES, COMPARISON_SPAN, LEAST_SPAN_SCORE, MOST_CLIP_FRAMES
 from services.matcher.scoring import Alignment, align, answer_threshold, candidates, confidence, hits
 from services.matcher.segment import MOST_PARTS, Segment, merged
 from shared.events import Comparison, Match
@@ -138,10 +138,16 @@ class Index:
         landmarks = clip_landmarks(_comparable(clip)).between(0, MOST_CLIP_FRAMES)
         if not len(landmarks.anchors):
             return []
+        segments = self._segments
+        proposed = [(segment, one) for segment in segments for one in candidates(segment, landmarks)]
+        proposed.sort(key=lambda pair: -pair[1].score)
+        numbers: dict[Segment, list[int]] = {}
+        for segment, candidate in proposed[:CANDIDATES]:
+            numbers.setdefault(segment, []).append(candidate.number)
         found = [
             (song, align(shared, landmarks))
-            for segment in self._segments
-            for shared in hits(segment, landmarks, candidates(segment, landmarks))
+            for segment in numbers
+            for shared in hits(segment, landmarks, numbers[segment])
             if (song := self._songs.get(shared.number)) is not None
         ]
         found.sort(key=lambda pair: -pair[1].score)
@@ -315,7 +321,7 @@ def _agreements(segment: Segment, new: Landmarks, songs: Mapping[int, _Song]) ->
     numbers: dict[int, None] = {}
     for begin in range(0, length, COMPARISON_SPAN):
         span = new.between(begin, begin + COMPARISON_SPAN)
-        numbers.update(dict.fromkeys(candidates(segment, span, least_score=LEAST_SPAN_SCORE)))
+        numbers.update(dict.fromkeys(one.number for one in candidates(segment, span) if one.score > LEAST_SPAN_SCORE))
     for found in hits(segment, new, list(numbers)):
         song = songs.get(found.number)
         if song is not None:

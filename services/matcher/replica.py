@@ -32,6 +32,8 @@ log = structlog.get_logger()
 READS_AT_ONCE = 8
 SONGS_AT_ONCE = 64
 RETRY_PAUSE_S = 1.0
+MOST_SEGMENTS = 12
+"""Segments from which on they are merged: every search looks into each of them."""
 
 
 class State(StrEnum):
@@ -138,6 +140,8 @@ class Replica:
                     await asyncio.to_thread(self._index.add, entry.song_id, entry.revision, fingerprint)
                 else:
                     log.error("fingerprint.missing", song_id=entry.song_id)
+            if len(self._index.segments) > MOST_SEGMENTS:
+                await asyncio.to_thread(self._index.merge)
 
     async def _apply(self, event: SongReady | SongDeleted) -> None:
         is_deleted = isinstance(event, SongDeleted)

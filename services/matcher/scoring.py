@@ -8,6 +8,7 @@ the likelihood ratio between the anchors that are aligned and those that chance 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +22,11 @@ from services.matcher.parameters import (
     BIN_FRAMES,
     CANDIDATES,
     CLEAR_LEAD,
-    CONFIDENCE_AT_THRESHOLD,
-    CONFIDENCE_SLOPE,
+    CLEAR_MARGIN,
+    CONFIDENCE_BASE,
+    LEAD_SLOPE,
     LEAST_EXPECTED,
-    RIVAL_SLOPE,
+    MARGIN_SLOPE,
 )
 from services.matcher.segment import FRAME_BITS, PART_FRAMES, REMOVED, Numbers, Segment, posting_range
 
@@ -33,7 +35,7 @@ _OFFSET_BITS = 15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """Landmarks that a recording and one song of a segment have in common.
+    """Landmarks that a recording and one song of a segment have in common, sorted by offset.
 
     Attributes
     ----------
@@ -79,6 +81,22 @@ class Alignment:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A song that deserves a close look.
+
+    Attributes
+    ----------
+    number : int
+        The song.
+    score : float
+        Nats of the highest summit of its coarse histogram of offsets.
+    """
+
+    number: int
+    score: float
+
+
 def log_likelihood_ratio(aligned: float, expected: float, anchors: int) -> float:
     """Return how much better the aligned share of a recording's anchors explains itself than chance does, in nats.
 
@@ -102,17 +120,17 @@ def answer_threshold(catalogue_size: int) -> float:
 def confidence(score: float, rival_score: float, catalogue_size: int) -> float:
     """Return the probability that a song is the right one.
 
-    A logistic of the nats above the threshold, less what a rival close behind (or ahead) takes away: of two songs
-    that fit equally well, neither is certain.
+    A logistic of the nats above the threshold and of the lead before the next song: of two songs that fit equally
+    well, neither is certain.
     """
-    doubt = max(0.0, CLEAR_LEAD - (score - rival_score)) if rival_score > 0 else 0.0
-    rise = CONFIDENCE_SLOPE * (score - answer_threshold(catalogue_size))
-    logit = CONFIDENCE_AT_THRESHOLD + min(rise, 20.0) - RIVAL_SLOPE * doubt
+    margin = min(score - answer_threshold(catalogue_size), CLEAR_MARGIN)
+    lead = min(score - rival_score, CLEAR_LEAD)
+    logit = CONFIDENCE_BASE + MARGIN_SLOPE * margin + LEAD_SLOPE * lead
     return 1 / (1 + math.exp(-max(logit, -50.0)))
 
 
-def candidates(segment: Segment, landmarks: Landmarks, *, least_score: float = 0.0) -> list[int]:
-    """Return the numbers of the songs of a segment that most likely contain a clip, best first."""
+def candidates(segment: Segment, landmarks: Landmarks) -> list[Candidate]:
+    """Return the songs of a segment that most likely contain a clip, best first."""
     if not len(segment.postings) or not len(landmarks.anchors):
         return []
     length = int(landmarks.anchors[-1]) + 1
@@ -122,16 +140,18 @@ def candidates(segment: Segment, landmarks: Landmarks, *, least_score: float = 0
     keys.sort()
     parts, scores = _summits(keys, segment.songs, segment.lengths, length)
     best = np.argsort(-scores, kind="stable")[: 2 * CANDIDATES]
-    songs = segment.songs[parts[best[scores[best] > least_score]]]
-    return list(dict.fromkeys(songs.tolist()))[:CANDIDATES]
+    songs: dict[int, float] = {}
+    for part, score in zip(parts[best].tolist(), scores[best].tolist(), strict=True):
+        songs.setdefault(int(segment.songs[part]), score)
+    return [Candidate(number, score) for number, score in songs.items()][:CANDIDATES]
 
 
-def hits(segment: Segment, landmarks: Landmarks, numbers: list[int]) -> list[Hits]:
+def hits(segment: Segment, landmarks: Landmarks, numbers: Sequence[int]) -> list[Hits]:
     """Return what a recording has in common with each of some songs of a segment."""
     slots = np.full(len(segment.songs), -1, np.int32)
     for slot, number in enumerate(numbers):
         slots[segment.songs == number] = slot
-    edges, times, offsets, pitches = _hits_by_song(
+    found, times, offsets, pitches = _hits(
         segment.hashes,
         segment.starts,
         segment.postings,
@@ -140,17 +160,13 @@ def hits(segment: Segment, landmarks: Landmarks, numbers: list[int]) -> list[Hit
         landmarks.anchors,
         slots,
         segment.begins,
-        len(numbers),
     )
+    order = np.lexsort((offsets, found))
+    edges = np.searchsorted(found[order], np.arange(len(numbers) + 1))
     return [
-        Hits(
-            number,
-            times[edges[slot] : edges[slot + 1]],
-            offsets[edges[slot] : edges[slot + 1]],
-            pitches[edges[slot] : edges[slot + 1]],
-            int(segment.lengths[slots == slot].sum()),
-        )
+        Hits(number, times[own], offsets[own], pitches[own], int(segment.lengths[slots == slot].sum()))
         for slot, number in enumerate(numbers)
+        for own in [order[edges[slot] : edges[slot + 1]]]
     ]
 
 
@@ -158,13 +174,12 @@ def align(found: Hits, landmarks: Landmarks) -> Alignment:
     """Return the offset at which most distinct anchor times of a clip agree.
 
     What chance would align is measured in the song itself, at all other offsets: a song that repeats itself, or holds
-    its notes for long, has to agree all the more. And a note that is struck again is not as much evidence as another one:
-    what counts is the mean of the aligned anchors and of their distinct pitches, where these are fewer.
+    its notes for long, has to agree all the more. And a note that is struck again is less evidence than another
+    one: what counts is the mean of the aligned anchors and of their distinct pitches, where these are fewer.
     """
     clip_frames, clip_anchors = int(landmarks.anchors[-1]) + 1, landmarks.anchor_times
-    order = np.argsort(found.offsets, kind="stable")
     aligned, pitches, elsewhere, offset, first, last = _densest_window(
-        found.times[order], found.offsets[order], found.pitches[order], clip_frames
+        found.times, found.offsets, found.pitches, clip_frames
     )
     evidence = (aligned + min(aligned, pitches)) / 2
     expected = elsewhere * ALIGNED_FRAMES / (found.song_frames + clip_frames)
@@ -230,7 +245,7 @@ def _summits(
 
 
 @njit(cache=True, nogil=True)
-def _hits_by_song(
+def _hits(
     hashes: Numbers,
     starts: Numbers,
     postings: Numbers,
@@ -239,41 +254,38 @@ def _hits_by_song(
     anchors: Numbers,
     slots: NDArray[np.int32],
     part_begins: Numbers,
-    slot_count: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.uint16]]:
-    """Return, grouped by slot, anchor times, offsets and pitches of all hits in the parts that have a slot."""
-    edges = np.zeros(slot_count + 2, np.int64)
-    for i in range(len(wanted)):
-        begin, end = posting_range(hashes, starts, buckets, wanted[i])
-        for position in range(begin, end):
-            edges[slots[postings[position] >> FRAME_BITS] + 2] += 1  # those without a slot are counted in edges[1]
-    edges[1] = 0
-    for slot in range(slot_count):
-        edges[slot + 2] += edges[slot + 1]
-    times, offsets = np.empty(edges[-1], np.int32), np.empty(edges[-1], np.int32)
-    pitches = np.empty(edges[-1], np.uint16)
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.uint16]]:
+    """Return slot, anchor time, offset and pitch of all hits in the parts that have a slot."""
+    room = 1 << 14
+    found, times, offsets = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    pitches = np.empty(room, np.uint16)
+    count = 0
     for i in range(len(wanted)):
         begin, end = posting_range(hashes, starts, buckets, wanted[i])
         for position in range(begin, end):
             part = postings[position] >> FRAME_BITS
-            slot = slots[part]
-            if slot >= 0:
-                at = edges[slot + 1]
-                frame = np.int64(part_begins[part]) + np.int64(postings[position] & (PART_FRAMES - 1))
-                times[at] = anchors[i]
-                pitches[at] = wanted[i] >> PITCH_SHIFT
-                offsets[at] = frame - np.int64(anchors[i])
-                edges[slot + 1] += 1
-    return edges[:-1], times, offsets, pitches
+            if slots[part] < 0:
+                continue
+            if count == len(found):
+                found, times = np.append(found, found), np.append(times, times)
+                offsets, pitches = np.append(offsets, offsets), np.append(pitches, pitches)
+            found[count] = slots[part]
+            times[count] = anchors[i]
+            frame = np.int64(part_begins[part]) + np.int64(postings[position] & (PART_FRAMES - 1))
+            offsets[count] = frame - np.int64(anchors[i])
+            pitches[count] = wanted[i] >> PITCH_SHIFT
+            count += 1
+    return found[:count], times[:count], offsets[:count], pitches[:count]
 
 
 @njit(cache=True, nogil=True)
 def _densest_window(
     times: NDArray[np.int32], offsets: NDArray[np.int32], pitches: NDArray[np.uint16], clip_frames: int
 ) -> tuple[int, int, int, float, int, int]:
-    """Return what the best window of sorted offsets holds: distinct times and pitches, mean offset, first and last time.
+    """Return what the best window of sorted offsets holds.
 
-    The third value is the sum of the distinct times of all windows but the best one.
+    Its distinct times; its distinct pitches; the sum of the distinct times of all other windows; its mean offset; its
+    first and last time.
     """
     seen = np.zeros(clip_frames, np.int32)
     last_window = np.full(clip_frames, np.iinfo(np.int64).min)

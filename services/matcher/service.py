@@ -51,7 +51,9 @@ class MatcherService:
 
         async def answer() -> Reply:
             clip = Fingerprint.unpack(event.fingerprint)
-            matches: list[Match] = await self._compute(lambda: self._index.search(clip, limit=CANDIDATES))
+            matches: list[Match] = await self._compute(
+                lambda: self._index.search(clip, limit=CANDIDATES, catalogue_size=self._catalogue_size())
+            )
             return ShardMatches(
                 query_id=event.query_id,
                 shard=self._ref,
@@ -78,6 +80,10 @@ class MatcherService:
             return ShardComparisons(query_id=event.query_id, shard=self._ref, comparisons=tuple(comparisons))
 
         await self._answer(event, answer)
+
+    def _catalogue_size(self) -> int:
+        # The shards are alike in size, so this one tells how many songs there are in all to be wrong about.
+        return self._index.song_count * self._replica.shard.count
 
     async def _answer(self, question: Question, answer: Callable[[], Awaitable[Reply]]) -> None:
         """Answer in time or not at all: after the deadline nobody waits, and others do."""
