@@ -112,8 +112,8 @@ def stages(index: Index, clip: Fingerprint) -> dict[str, float]:
 
     landmarks = timed("landmarks", partial(clip_landmarks, clip))
     for segment in index.segments:
-        numbers = timed("candidates", partial(candidates, segment, landmarks))
-        found = timed("hits", partial(hits, segment, landmarks, numbers))
+        proposed = timed("candidates", partial(candidates, segment, landmarks))
+        found = timed("hits", partial(hits, segment, landmarks, [candidate.number for candidate in proposed]))
         timed("alignment", partial(list, (align(one, landmarks) for one in found)))
     timed("search", partial(index.search, clip))
     return taken
