@@ -2,4 +2,5 @@
 
 from tunescout.main import app
 
-app(prog_name="tunescout")
+if __name__ == "__main__":  # Worker processes import this file too.
+    app(prog_name="tunescout")

@@ -200,6 +200,7 @@ class Client:
                 return
             stored = sessions.load(self.server)
             if stored is None:
+                await self._ask("GET", "/live")  # A service that is not there is the better explanation.
                 raise Rejected(
                     "not_logged_in", f"nobody is logged in at {self.server}: try tunescout login", status=401
                 )

@@ -96,8 +96,8 @@ class Demo:
         self._headline("Music")
         music = await asyncio.to_thread(demo_music.gather, music_folder)
         licence = f" (licence: {music.licence})" if music.licence else ""
-        self._say(f"{len(music.songs)} songs of {terminal.printable(music.origin)}{licence}, and ")
-        self._say(f"{len(music.held_back)} more that the library does not get")
+        self._say(f"{len(music.songs)} songs of {terminal.printable(music.origin)}{licence}")
+        self._say(f"{len(music.held_back)} songs that the library does not get")
 
         self._headline("Import")
         present = await self._fill(client, music)
@@ -126,7 +126,7 @@ class Demo:
     async def _name_a_clip(self, client: Client, file: AudioFile, song_id: str, clip: Path) -> None:
         true_offset_ms, heard = await self._ask(client, file, clip)
         self.report.facts["match"] = {"true_offset_ms": true_offset_ms} | heard.model_dump(mode="json")
-        self.console.print(terminal.identification(clip, heard))
+        self.console.print(terminal.identification(clip, heard), soft_wrap=True)
         if heard.match is None or heard.match.song.id != song_id:
             self._check(False, f"that was not {file.path.name}")
             return
@@ -137,7 +137,7 @@ class Demo:
     async def _stay_honest(self, client: Client, file: AudioFile, clip: Path) -> None:
         _, heard = await self._ask(client, file, clip)
         self.report.facts.setdefault("unknown", []).append(heard.model_dump(mode="json"))
-        self.console.print(terminal.identification(file.path, heard))
+        self.console.print(terminal.identification(file.path, heard), soft_wrap=True)
         self._check(heard.outcome == "no_match", f"{file.path.name} was not called unknown")
 
     async def _ask(self, client: Client, file: AudioFile, clip: Path) -> tuple[float, Identification]:

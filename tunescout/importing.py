@@ -193,7 +193,7 @@ async def _hand_over(client: Client, file: AudioFile, watcher: Watcher) -> Song:
     fields = {
         "file_name": os.fsencode(file.path.name).decode(errors="replace"),
         "size_bytes": size_bytes,
-        "content_type": mimetypes.guess_type(file.path.name)[0],
+        "content_type": _content_type(file.path),
         "title": file.title,
         "artist": file.artist,
     }
@@ -213,6 +213,12 @@ async def _hand_over(client: Client, file: AudioFile, watcher: Watcher) -> Song:
             if attempt == SIGNATURES:
                 raise
     return await client.complete(registration.song.id)
+
+
+def _content_type(path: Path) -> str | None:
+    # Only a hint for players. What the file really is, the service finds out; what is no audio type it does not store.
+    guessed = mimetypes.guess_type(path.name)[0] or ""
+    return guessed if guessed.startswith("audio/") or guessed in ("video/mp4", "video/webm") else None
 
 
 def _requests(registration: Registration, size_bytes: int) -> Iterator[tuple[UploadRequest, int, int]]:

@@ -1,6 +1,6 @@
 """Which commands are there, and what does each one do, print and exit with?
 
-Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 the service is not available, 130 stopped with Ctrl-C.
+Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 the service is not available, 130 stopped by a signal.
 """
 
 from __future__ import annotations
@@ -87,9 +87,7 @@ def serve(
 
 @app.command(name="import")
 def import_(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", exists=True, help="Audio files, or folders of them.")
-    ],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", exists=True, help="Audio files, or folders of them.")],
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Files on their way at the same time.")] = 4,
     deadline_s: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that one file may take.")] = 900.0,
     server: Server = None,
@@ -128,9 +126,7 @@ class _PrintedLines(Watcher):
 
 @app.command()
 def identify(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Clips of music.")
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Clips of music.")],
     server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -307,7 +303,9 @@ def demo(
     shown = Demo(err if as_json else out, Settings().data_dir, port)
 
     async def show() -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         await shown.run(music, stay=stay)
 
     try:
@@ -360,7 +358,7 @@ def _explained() -> Iterator[None]:
         _fail(refused.reason)
     except Unavailable as away:
         _fail(away.reason, UNAVAILABLE)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         _fail("stopped", INTERRUPTED)
 
 

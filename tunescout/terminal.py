@@ -22,6 +22,9 @@ NOT_KNOWN = {
     "unknown": "no song of this library sounds like it",
 }
 
+WORTH_SHOWING = 0.05
+"""Least confidence of an alternative that a person is told about."""
+
 STYLES = {"ready": "green", "duplicate": "yellow", "rejected": "red", "deleted": "red", "failed": "red"}
 
 
@@ -63,7 +66,7 @@ def identification(path: Path, heard: Identification) -> Text:
     else:
         shown.append("\n  not known", style="bold yellow")
         shown.append(f": {NOT_KNOWN.get(heard.reason or 'unknown', printable(heard.reason or ''))}")
-    for other in heard.alternatives:
+    for other in (other for other in heard.alternatives if other.confidence >= WORTH_SHOWING):
         shown.append(f"\n  or {_alternative(other)}", style="dim")
     return shown
 
@@ -127,7 +130,7 @@ class ImportProgress(Watcher):
     def __init__(self, console: Console, files: int, *, show: Callable[[Outcome], bool] = lambda _: True) -> None:
         super().__init__()
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
-        self._progress = Progress(*columns, console=console, transient=True)
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._show = show
         self._tasks: dict[Path, TaskID] = {}
         self._files = files

@@ -57,6 +57,7 @@ class SmallService:
     def _app(self) -> FastAPI:
         app = FastAPI()
         app.middleware("http")(self._count_and_be_busy)
+        app.get("/live")(self._live)
         app.post("/v1/auth/login")(self._login)
         app.post("/v1/auth/refresh")(self._refresh)
         app.put("/store/{song_id}/{number}")(self._put)
@@ -92,6 +93,9 @@ class SmallService:
             "token_type": "bearer",
             "expires_in_s": 900,
         }
+
+    async def _live(self) -> dict[str, str]:
+        return {}
 
     async def _login(self, body: dict[str, str]) -> dict[str, Any]:
         if self.passwords.get(body["username"]) != body["password"]:

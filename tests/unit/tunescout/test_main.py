@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from tests.unit.tunescout.small_service import SmallService
 from tunescout.main import app
+from tunescout.session import account_for
 
 
 def run(*arguments: str | Path) -> Result:
@@ -80,10 +81,10 @@ def test_login_is_kept_for_the_next_command_until_logout(service: SmallService) 
     assert run("songs", "--server", service.url).exit_code == 0
 
 
-def test_owners_password_is_never_shown_to_another_machine(owned: SmallService, home: Path) -> None:
-    result = run("songs", "--server", "http://tunescout.invalid")
-    assert result.exit_code == 1
-    assert "nobody is logged in" in result.stderr
+def test_owners_password_is_never_sent_to_another_machine(owned: SmallService, home: Path) -> None:
+    assert account_for(owned.url, home / "data" / "tunescout") is not None
+    assert account_for("http://127.0.0.1:1", home / "data" / "tunescout") is not None
+    assert account_for("http://music.example", home / "data" / "tunescout") is None
 
 
 def test_server_that_is_no_url_is_wrong_usage() -> None:
