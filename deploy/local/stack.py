@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deploy.local.cache import REPOSITORY
-from deploy.local.dynamodb import Ministack
+from deploy.local.dynamodb import Ministack, Roto
 from deploy.local.ports import free_block
 from deploy.local.process import Process, StartFailed
 from deploy.local.rabbitmq import RabbitMQ
@@ -61,9 +61,11 @@ class Stack:
         First of 50 ports; the gateway is on this one. None takes free ones.
     shards : int
         Number of shards of the index, one process each.
+    durable : bool
+        Use the DynamoDB that outlives `kill -9` instead of the stricter one.
     """
 
-    def __init__(self, folder: Path, base_port: int | None = None, shards: int = 2) -> None:
+    def __init__(self, folder: Path, base_port: int | None = None, shards: int = 2, *, durable: bool = False) -> None:
         if not 1 <= shards <= _MOST_SHARDS:
             raise ValueError(f"a stack has 1 to {_MOST_SHARDS} shards, not {shards}")
         self.folder = folder.resolve()
@@ -73,7 +75,7 @@ class Stack:
         port = self.base_port + _SERVERS_OFFSET
         self.rabbitmq = RabbitMQ(self.folder / "rabbitmq", port)
         self.s3 = SeaweedFS(self.folder / "s3", access_key, secret_key, port + 3)
-        self.dynamodb = Ministack(self.folder / "dynamodb", port + 8)
+        self.dynamodb = (Roto if durable else Ministack)(self.folder / "dynamodb", port + 8)
         self.servers: dict[str, Server] = {"rabbitmq": self.rabbitmq, "s3": self.s3, "dynamodb": self.dynamodb}
         self.settings = {
             "AWS_ACCESS_KEY_ID": access_key,

@@ -64,6 +64,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack.kill()
 
 
+@pytest.fixture(scope="session")
+def durable_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack in which every part, the stores too, may be killed."""
+    stack = Stack(tmp_path_factory.mktemp("durable-stack"), durable=True)
+    stack.start()
+    yield stack
+    stack.kill()
+
+
 @pytest.fixture(scope="session", params=["one_process", "stack"])
 def url(request: pytest.FixtureRequest) -> str:
     """Where a running service is, in either way of running it."""

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.process import Process
-from deploy.local.rabbitmq import RabbitMQ
-from deploy.local.stack import Stack
+from deploy.local.stack import Server, Stack
 from tests.e2e.conftest import OneProcess, new_client
 from tests.e2e.music import noisy_clip, song, write
 from tunescout.answers import Song
@@ -35,7 +34,7 @@ class _Impatient(Watcher):
             self.is_under_way.set()
 
 
-async def import_through(client: Client, paths: Sequence[Path], victim: Process | RabbitMQ) -> list[Song]:
+async def import_through(client: Client, paths: Sequence[Path], victim: Process | Server) -> list[Song]:
     """Import while the victim is killed and started again; return what became of each file."""
     watcher = _Impatient(wanted=1)
     files = [AudioFile(path) for path in paths]
@@ -84,19 +83,20 @@ async def test_one_process_killed_while_importing_loses_nothing(own_process: One
 
 
 @pytest.fixture
-async def listener(stack: Stack) -> AsyncIterator[Client]:
-    async with await new_client(stack.url) as client:
+async def listener(durable_stack: Stack) -> AsyncIterator[Client]:
+    async with await new_client(durable_stack.url) as client:
         yield client
 
 
-VICTIMS = ("rabbitmq", "ingest", "fingerprint", "matcher-0", "matcher-1", "gateway", "streaming", "auth")
+SERVERS = ("rabbitmq", "s3", "dynamodb")
+SERVICES = ("ingest", "fingerprint", "matcher-0", "matcher-1", "gateway", "streaming", "auth")
 
 
-@pytest.mark.parametrize(("number", "name"), list(enumerate(VICTIMS)))
+@pytest.mark.parametrize(("number", "name"), list(enumerate(SERVERS + SERVICES)))
 async def test_stack_loses_nothing_when_a_part_is_killed(
-    stack: Stack, listener: Client, tmp_path: Path, number: int, name: str
+    durable_stack: Stack, listener: Client, tmp_path: Path, number: int, name: str
 ) -> None:
-    victim = stack.rabbitmq if name == "rabbitmq" else stack.services[name]
+    victim = durable_stack.servers[name] if name in SERVERS else durable_stack.services[name]
     seeds = range(300 + 10 * number, 303 + 10 * number)
     paths = [write(tmp_path / f"{seed}.ogg", song(seed)) for seed in seeds]
 
