@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,13 @@ from deploy.local.process import Process, StartFailed
 
 _USER = "tunescout"
 _START_DEADLINE_S = 90.0
+_ELECTION_DEADLINE_S = 20.0
+"""From the start on; a queue that was killed while it was declared never elects a leader."""
 _STOP_GRACE_S = 20.0
 """An orderly stop takes about 6 s on an idle machine."""
+
+_RECOVERED = re.compile(r"Recovering (\d+) queues of type rabbit_quorum_queue")
+_ELECTED = re.compile(r"queue ('.*' in vhost '.*'): candidate -> leader")
 
 _CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -131,11 +138,13 @@ class RabbitMQ:
             is_ready=lambda: is_listening(epmd_port),
             environment=environment,
         )
+        self._log_before = 0
+        self._election_ends = 0.0
         self._node = Process(
             "rabbitmq",
             [installation.server],
             folder,
-            is_ready=lambda: speaks_amqp(base_port),
+            is_ready=self._is_ready,
             environment=environment,
             deadline_s=_START_DEADLINE_S,
             grace_s=_STOP_GRACE_S,
@@ -160,12 +169,23 @@ class RabbitMQ:
         (self._folder / "enabled_plugins").write_text("[].\n")
         for part in ("data", "generated", "schema"):
             (self._folder / part).mkdir(exist_ok=True)
+        self._log_before = self._node.log.stat().st_size if self._node.log.exists() else 0
+        self._election_ends = time.monotonic() + _ELECTION_DEADLINE_S
         self._epmd.start()
         try:
             self._node.start()
         except BaseException:
             self._epmd.kill()
             raise
+
+    def _is_ready(self) -> bool:
+        # Before version 4, a queue that a client asks for something before it has elected its leader may never do so.
+        with self._node.log.open(errors="replace") as log:
+            log.seek(self._log_before)
+            said = log.read()
+        recovered = sum(int(count) for count in _RECOVERED.findall(said))
+        is_led = len(set(_ELECTED.findall(said))) >= recovered
+        return (is_led or time.monotonic() > self._election_ends) and speaks_amqp(self.port)
 
     def stop(self) -> None:
         """Shut the node down in order."""
