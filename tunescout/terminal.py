@@ -20,6 +20,10 @@ NOT_KNOWN = {
     "silence": "there is nothing to hear in it",
     "too_short": "it is too short to be sure: five seconds are enough",
     "unknown": "no song of this library sounds like it",
+    "not_audio": "it is not a kind of audio that can be read",
+    "damaged": "it is too damaged to be heard",
+    "index_unavailable": "a part of the library did not answer in time",
+    "timeout": "nothing answered in time",
 }
 
 WORTH_SHOWING = 0.05

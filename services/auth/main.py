@@ -37,16 +37,19 @@ def build(runtime: Runtime) -> ServiceApp:
 
 async def _make_owner(service: AuthService, store: AccountStore, settings: Settings) -> None:
     """Give the person who owns this machine an account, so that the command line works at once and nothing is open."""
-    if not await store.has_users():
-        password = await asyncio.to_thread(_owner_password, settings.data_dir / "owner.json", settings.public_base())
-        await service.add_user(OWNER, password, role="admin")
+    path = settings.data_dir / "owner.json"
+    has_users = await store.has_users()
+    if path.exists() or not has_users:
+        password = await asyncio.to_thread(_owner_password, path, settings.public_base())
+        if not has_users:
+            await service.add_user(OWNER, password, role="admin")
 
 
 def _owner_password(path: Path, server: str) -> str:
     # Written before the account is made, and read again after a crash between the two: the password is never lost.
-    if not path.exists():
-        content = {"server": server, "username": OWNER, "password": secrets.token_urlsafe(24)}
-        write_private(path, json.dumps(content).encode())
-    password = json.loads(path.read_text())["password"]
+    # Written again at each start, because the port may have changed.
+    password = json.loads(path.read_text())["password"] if path.exists() else secrets.token_urlsafe(24)
     assert isinstance(password, str)
+    content = {"server": server, "username": OWNER, "password": password}
+    write_private(path, json.dumps(content).encode())
     return password

@@ -14,4 +14,9 @@ def build(runtime: Runtime) -> ServiceApp:
     settings = FingerprintSettings()
     store = FingerprintStore(runtime.table(FINGERPRINTS))
     service = FingerprintService(store, runtime.blobs, runtime.bus, settings)
-    return ServiceApp("fingerprint", subscriptions=subscriptions(service, settings), start=service.warm_up)
+    return ServiceApp(
+        "fingerprint",
+        subscriptions=subscriptions(service, settings),
+        start=service.warm_up,
+        background=[service.keep_warm],
+    )

@@ -33,6 +33,8 @@ from shared.storage.fingerprints import FingerprintStore
 
 log = structlog.get_logger()
 
+KEEP_WARM_PAUSE_S = 120.0
+
 
 class FingerprintService:
     """Turns audio into fingerprints, in worker processes."""
@@ -53,6 +55,12 @@ class FingerprintService:
         """Start the workers before the first job comes."""
         workers = self._settings.song_workers + self._settings.clip_workers
         await warm_up(workers, warm_worker, limits=self._song_limits)
+
+    async def keep_warm(self) -> None:
+        """Use the workers for ever: they end after some idle minutes, and the next clip would wait for a new one."""
+        while True:
+            await asyncio.sleep(KEEP_WARM_PAUSE_S)
+            await self.warm_up()
 
     async def on_song_uploaded(self, event: SongUploaded) -> None:
         """Store the fingerprint of a song, then tell; or tell why there is none."""

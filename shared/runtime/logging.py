@@ -9,6 +9,9 @@ import structlog
 
 from shared.runtime.settings import Settings
 
+# Without the local variables, among which are passwords, tokens and people's audio.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 
 def configure_logging(settings: Settings, service: str) -> None:
     """Send every log line, ours and the libraries', to standard error: JSON, or coloured where a person is watching."""
@@ -20,9 +23,9 @@ def configure_logging(settings: Settings, service: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if for_person
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared_processors, *renderer],
