@@ -193,7 +193,7 @@ class RabbitMQ:
         self._epmd.stop()
 
     def kill(self) -> None:
-        """End the node as a power cut would. A quorum queue declared in the last second may not survive it."""
+        """End the node as a power cut would. A quorum queue younger than about 2 s may be lost."""
         self._node.kill()
         self._epmd.kill()
 
