@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import soundfile
 
 from tests.e2e.music import SAMPLE_RATE_HZ, SONG_S, noisy_clip, song, wav, write
 from tunescout.answers import Song
@@ -110,6 +111,20 @@ async def test_of_two_encodings_at_the_same_instant_exactly_one_becomes_a_song(c
         copy = next(one for one in ended.values() if one.status == "duplicate")
         assert copy.duplicate is not None
         assert copy.duplicate.song_id == ready.id
+
+
+async def test_large_file_goes_up_in_parts(client: Client, tmp_path: Path) -> None:
+    stereo = np.repeat(song(81)[:, np.newaxis], 2, axis=1)
+    path = tmp_path / "large.wav"
+    soundfile.write(path, np.repeat(stereo, 8, axis=0), 8 * SAMPLE_RATE_HZ, subtype="PCM_24")
+    assert path.stat().st_size > 16 * 1024**2
+
+    ready = await upload_one(client, path)
+
+    assert ready.status == "ready"
+    stream = (await get(client, f"/v1/songs/{ready.id}/stream")).json()
+    async with httpx.AsyncClient(timeout=60) as anybody:
+        assert (await anybody.get(stream["url"])).content == await asyncio.to_thread(path.read_bytes)
 
 
 async def test_playback_returns_the_very_bytes_to_whoever_holds_the_url(client: Client, tmp_path: Path) -> None:
