@@ -1,38 +1,27 @@
-"""Which commands are there, and what does each one do, print and exit with?
-
-Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 the service is not available, 130 stopped by a signal.
-"""
+"""Which commands are there, and what does each one do and print?"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import platform
 import signal
-import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from shared.errors import Rejected, Unavailable
+from shared.errors import Rejected
 from shared.runtime.settings import Settings
 from tunescout import session as sessions
 from tunescout import terminal
 from tunescout.answers import Identification
 from tunescout.client import Client
+from tunescout.console import FAILED, Json, err, fail, out, perform, print_json, say
 from tunescout.importing import Outcome, Watcher, audio_files, import_files
-
-T = TypeVar("T")
-
-FAILED, UNAVAILABLE, INTERRUPTED = 1, 3, 130
 
 LARGEST_CLIP_BYTES = 25_000_000
 """The service reads no more of a clip."""
@@ -46,14 +35,10 @@ app = typer.Typer(
 dead_letters = typer.Typer(help="Messages that no service could handle.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
 Server = Annotated[
     str | None,
     typer.Option("--server", envvar="TUNESCOUT_SERVER", metavar="URL", help="The service to ask.", show_default=False),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="FOLDER", help="Where everything is kept on this machine.", show_default=False),
@@ -96,7 +81,7 @@ def import_(
     """Upload audio files and show what becomes of each: a song, a duplicate with its proof, or a refusal."""
     files = list(audio_files(paths))
     if not files:
-        _fail("there is no audio file in it")
+        fail("there is no audio file in it")
     watcher: Watcher = _PrintedLines() if as_json else terminal.ImportProgress(out, len(files))
 
     async def upload() -> None:
@@ -105,11 +90,11 @@ def import_(
 
     try:
         with watcher if isinstance(watcher, terminal.ImportProgress) else contextlib.nullcontext():
-            _run(upload())
+            perform(upload())
     finally:
         summary = watcher.summary()
         if as_json:
-            _print_json({"summary": summary})
+            print_json({"summary": summary})
         else:
             out.print(", ".join(f"{count} {end}" for end, count in summary.items() if end == "files" or count))
     if summary["rejected"] or summary["failed"]:
@@ -121,7 +106,7 @@ class _PrintedLines(Watcher):
 
     def ended(self, outcome: Outcome) -> None:
         super().ended(outcome)
-        _print_json(outcome.as_json())
+        print_json(outcome.as_json())
 
 
 @app.command()
@@ -146,7 +131,7 @@ def identify(
                 all_named = all_named and isinstance(heard, Identification) and heard.match is not None
         return all_named
 
-    if not _run(ask()):
+    if not perform(ask()):
         raise typer.Exit(FAILED)
 
 
@@ -159,11 +144,11 @@ def _read_clip(path: Path) -> bytes:
 def _print_heard(path: Path, heard: Identification | Rejected, *, as_json: bool) -> None:
     if isinstance(heard, Rejected):
         if as_json:
-            _print_json({"file": os.fsdecode(path), "error": {"code": heard.code, "reason": heard.reason}})
+            print_json({"file": os.fsdecode(path), "error": {"code": heard.code, "reason": heard.reason}})
         else:
             out.print(Text(terminal.printable(f"{path.name}: {heard.reason}"), style="red"), soft_wrap=True)
     elif as_json:
-        _print_json({"file": os.fsdecode(path)} | heard.model_dump(mode="json"))
+        print_json({"file": os.fsdecode(path)} | heard.model_dump(mode="json"))
     else:
         out.print(terminal.identification(path, heard), soft_wrap=True)
 
@@ -187,10 +172,10 @@ def songs(
                     break
         return found
 
-    found = _run(ask())
+    found = perform(ask())
     if as_json:
         for song in found:
-            _print_json(song.model_dump(mode="json"))
+            print_json(song.model_dump(mode="json"))
     elif found:
         out.print(terminal.song_table(found))
     else:
@@ -216,8 +201,8 @@ def _log_in(server: str | None, username: str, password: str, *, as_json: bool, 
                 await client.sign_up(username, password)
             sessions.save(await client.log_in(username, password))
 
-    _run(ask())
-    _say({"server": _server_url(server), "username": username}, f"logged in as {username}", as_json=as_json)
+    perform(ask())
+    say({"server": _server_url(server), "username": username}, f"logged in as {username}", as_json=as_json)
 
 
 @app.command()
@@ -228,8 +213,8 @@ def logout(server: Server = None, as_json: Json = False) -> None:
         async with Client(_server_url(server)) as client:
             await client.log_out()
 
-    _run(ask())
-    _say({"server": _server_url(server)}, "logged out", as_json=as_json)
+    perform(ask())
+    say({"server": _server_url(server)}, "logged out", as_json=as_json)
 
 
 @app.command()
@@ -237,7 +222,7 @@ def declare() -> None:
     """Make the tables, the bucket, the queues and their bindings before the services start."""
     from services.hosting import declare as declare_all
 
-    _run(declare_all())
+    perform(declare_all())
 
 
 @dead_letters.command("list")
@@ -258,11 +243,11 @@ def list_dead_letters(
             fields: dict[str, Any] = {"id": letter.id, "queue": letter.queue, "event": letter.event}
             fields |= {"reason": letter.reason, "deliveries": letter.deliveries, "died_at": died_at, "body": body}
             words = f"{died_at or ''}  {letter.queue}  {letter.event}  {letter.reason}  {letter.id}"
-            _say(fields, words, as_json=as_json)
+            say(fields, words, as_json=as_json)
         if not letters and not as_json:
             out.print("no dead letters")
 
-    _run(ask())
+    perform(ask())
 
 
 @dead_letters.command("replay")
@@ -278,8 +263,8 @@ def replay_dead_letters(
         async with open_bus() as bus:
             return await bus.replay(queue=queue, limit=limit)
 
-    replayed = _run(ask())
-    _say({"replayed": replayed}, f"{replayed} replayed", as_json=as_json)
+    replayed = perform(ask())
+    say({"replayed": replayed}, f"{replayed} replayed", as_json=as_json)
 
 
 @app.command()
@@ -309,10 +294,10 @@ def demo(
         await shown.run(music, stay=stay)
 
     try:
-        _run(show())
+        perform(show())
     finally:
         if as_json:
-            _print_json(shown.report.as_json())
+            print_json(shown.report.as_json())
     if shown.report.wrong:
         raise typer.Exit(FAILED)
 
@@ -322,7 +307,7 @@ def version(as_json: Json = False) -> None:
     """Print the version."""
     from services.hosting import VERSION
 
-    _say({"version": VERSION, "python": platform.python_version()}, f"tunescout {VERSION}", as_json=as_json)
+    say({"version": VERSION, "python": platform.python_version()}, f"tunescout {VERSION}", as_json=as_json)
 
 
 def _set_environment(**values: object) -> None:
@@ -342,39 +327,3 @@ def _client(server: str | None) -> Client:
     url = _server_url(server)
     account = sessions.account_for(url, Settings().data_dir) if sessions.load(url) is None else None
     return Client(url, account=account)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Do the work of a command; what goes wrong becomes a sentence and an exit code."""
-    with _explained():
-        return asyncio.run(work)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except Rejected as refused:
-        _fail(refused.reason)
-    except Unavailable as away:
-        _fail(away.reason, UNAVAILABLE)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        _fail("stopped", INTERRUPTED)
-
-
-def _fail(reason: str, code: int = FAILED) -> NoReturn:
-    err.print(Text(terminal.printable(reason), style="red"), soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def _say(fields: dict[str, Any], words: str, *, as_json: bool) -> None:
-    if as_json:
-        _print_json(fields)
-    else:
-        out.print(Text(terminal.printable(words)), soft_wrap=True)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    # Escapes of JSON keep control characters of titles away from the terminal.
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
