@@ -16,8 +16,8 @@ from rich.text import Text
 
 from shared.errors import Rejected
 from shared.runtime.settings import Settings
+from tunescout import offline, terminal
 from tunescout import session as sessions
-from tunescout import terminal
 from tunescout.answers import Identification
 from tunescout.client import Client
 from tunescout.console import FAILED, Json, err, fail, out, perform, print_json, say
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 dead_letters = typer.Typer(help="Messages that no service could handle.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(offline.app, name="index")
 
 Server = Annotated[
     str | None,
