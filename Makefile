@@ -57,8 +57,9 @@ stack-status: setup-dev ## show the processes of `make stack`
 stack-down: setup-dev ## end the processes of `make stack`
 	$(BIN)/python -m deploy.local down --folder "$(STACK)"
 
-bench: setup-dev ## measure how well and how fast songs are recognised
-	$(BIN)/python -m bench
+bench: setup-dev ## measure how well and how fast songs are recognised (MUSIC=folder for your own)
+	$(BIN)/python -m bench.recognition $(if $(MUSIC),--music "$(MUSIC)")
+	$(BIN)/python -m bench.speed $(if $(MUSIC),--music "$(MUSIC)")
 
 docs: setup-dev ## write the documents that are read off the code
 	$(BIN)/python -m docs.generate

@@ -1,236 +1,275 @@
-"""How often is a clip named right, how often wrongly, how exactly in time, and how fast?
+"""How often is a clip named right, how often wrongly, how exactly in time, and at what cost, beside other systems?
 
-``python -m bench.recognition --music DIR`` splits a folder of music into a library and unknown songs, cuts clips out of
-both, with and without noise, and asks the index for each. Files, places and noise follow from names and ``--seed``, so
-two runs ask the same questions.
+``python -m bench.recognition --music FOLDER`` divides music into a library and unknown songs, cuts clips out of both,
+degrades them in every way that `bench.degrade` knows, and lets this and every other installed system answer. The same
+music and the same ``--seed`` ask the same questions.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from hashlib import blake2b
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from services.fingerprint import constellation
-from services.fingerprint.constellation import fingerprint_clip, fingerprint_song
-from services.matcher import index as matcher
-from services.matcher.index import Index
-from services.matcher.landmarks import clip_landmarks
-from services.matcher.scoring import align, candidates, hits
+from bench.clips import CutClip, cut, plan
+from bench.degrade import CONDITIONS
+from bench.peers import peers
+from bench.scores import FALSE_POSITIVES, Summary, Verdict, summarise, threshold
+from bench.songs import Song, Split, digest, overlapping, split
+from bench.systems import Answer, Heard, Run, System, TuneScout
+from services.fingerprint.constellation import fingerprint_song, warm_up
 from shared.audio.decode import decode
 from shared.errors import Rejected
-from shared.fingerprint import SAMPLE_RATE_HZ, Fingerprint
+from shared.fingerprint import SAMPLE_RATE_HZ
+from tunescout.demo_music import gather
+from tunescout.importing import audio_files
 
-T = TypeVar("T")
-Samples = NDArray[np.float32]
-AUDIO = {".aac", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
-LENGTHS_S = (10, 5, 3)
-CONDITIONS: tuple[tuple[str, float | None], ...] = (
-    ("clean", None),
-    *((colour, snr_db) for colour in ("white", "pink") for snr_db in (10.0, 5.0, 0.0)),
-)
+Verdicts = dict[tuple[str, int], list[Verdict]]
+"""Verdicts on one system, by condition and length of the clip in seconds."""
 
 
-@dataclass
-class Row:
-    """What happened to the clips of one length under one condition."""
-
-    length_s: int
-    condition: str
-    known: int = 0
-    right: int = 0
-    wrong: int = 0
-    unknown: int = 0
-    false: int = 0
-    offset_errors_ms: list[float] = field(default_factory=list)
-
-    def summary(self) -> dict[str, Any]:
-        """Return the figures of this row, shares in percent."""
-        errors = np.abs(self.offset_errors_ms) if self.offset_errors_ms else np.array([np.nan])
-        return {
-            "length_s": self.length_s,
-            "condition": self.condition,
-            "recall": 100 * self.right / max(self.known, 1),
-            "wrong": 100 * self.wrong / max(self.known, 1),
-            "false_positives": 100 * self.false / max(self.unknown, 1),
-            "offset_error_median_ms": round(float(np.median(errors)), 2),
-            "offset_error_99_ms": round(float(np.quantile(errors, 0.99)), 1),
-            "known_clips": self.known,
-            "unknown_clips": self.unknown,
-        }
+def hear(path: Path) -> Heard | str:
+    """Decode and fingerprint a song; where that is refused, return why."""
+    begun = time.process_time()
+    try:
+        fingerprint = fingerprint_song(decode(path, sample_rate_hz=SAMPLE_RATE_HZ).samples)
+    except Rejected as refused:
+        return str(refused)
+    return Heard(fingerprint, time.process_time() - begun)
 
 
-def chance(*what: object) -> float:
-    """Return a number in [0, 1) that follows from what it is for."""
-    digest = blake2b(repr(what).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
-
-
-def with_noise(samples: Samples, colour: str, snr_db: float | None, *what: object) -> Samples:
-    """Return a clip with white or pink noise as far below its level as told."""
-    if snr_db is None:
-        return samples
-    rng = np.random.default_rng(int(chance(colour, snr_db, *what) * 2**53))
-    spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
-    if colour == "pink":
-        spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
-    noise = np.fft.irfft(spectrum, len(samples))
-    return (samples + noise * (np.std(samples) * 10 ** (-snr_db / 20) / np.std(noise))).astype(np.float32)
-
-
-def clips(name: str, samples: Samples, per_song: int, seed: int) -> Iterator[tuple[Row, int, Samples]]:
-    """Yield the row that a clip belongs to, its first sample, and the clip."""
-    for length_s in LENGTHS_S:
-        length = length_s * SAMPLE_RATE_HZ
-        for colour, snr_db in CONDITIONS:
-            condition = colour if snr_db is None else f"{colour} {snr_db:g} dB"
-            for number in range(per_song if len(samples) > length else 0):
-                what = (name, length_s, number, seed)
-                begin = int(chance("begin", condition, *what) * (len(samples) - length))
-                clip = with_noise(samples[begin : begin + length], colour, snr_db, *what)
-                yield Row(length_s, condition), begin, clip
-
-
-def stages(index: Index, clip: Fingerprint) -> dict[str, float]:
-    """Return the milliseconds of every stage of a search."""
-    taken: dict[str, float] = {}
-
-    def timed(stage: str, work: Callable[[], T]) -> T:
-        begin = time.perf_counter()
-        result = work()
-        taken[stage] = taken.get(stage, 0.0) + 1_000 * (time.perf_counter() - begin)
-        return result
-
-    landmarks = timed("landmarks", partial(clip_landmarks, clip))
-    for segment in index.segments:
-        proposed = timed("candidates", partial(candidates, segment, landmarks))
-        found = timed("hits", partial(hits, segment, landmarks, [candidate.number for candidate in proposed]))
-        timed("alignment", partial(list, (align(one, landmarks) for one in found)))
-    timed("search", partial(index.search, clip))
-    return taken
-
-
-def measure(music: Path, seed: int, unknown_share: float, per_song: int) -> dict[str, Any]:
-    """Return all figures for a folder of music."""
-    constellation.warm_up()
-    matcher.warm_up()
-    index = Index()
-    questions: list[tuple[str, bool, Samples]] = []
-    audio_s = decoding_s = analysis_s = indexing_s = 0.0
-    files = sorted(path for path in music.rglob("*") if path.suffix.lower() in AUDIO)
-    for path in files:
-        name = str(path.relative_to(music))
-        begin = time.perf_counter()
-        samples = decode(path, sample_rate_hz=SAMPLE_RATE_HZ).samples
-        decoded, decoded_cpu = time.perf_counter(), time.process_time()
-        try:
-            song = fingerprint_song(samples)
-        except Rejected as refused:
-            print(f"{name}: left out, {refused}")
-            continue
-        analysed_cpu = time.process_time()
-        is_known = chance("split", name) >= unknown_share
-        if is_known:
-            index.add(name, 0, song)
-        audio_s += song.duration_s
-        decoding_s += decoded - begin
-        analysis_s += analysed_cpu - decoded_cpu
-        indexing_s += time.process_time() - analysed_cpu
-        questions.append((name, is_known, samples))
-    index.merge()
-
-    rows: dict[tuple[int, str], Row] = {}
-    clip_audio_s = clip_analysis_s = 0.0
-    milliseconds: dict[str, list[float]] = {}
-    for name, is_known, samples in questions:
-        for place, begin_sample, samples_of_clip in clips(name, samples, per_song, seed):
-            row = rows.setdefault((place.length_s, place.condition), place)
-            begin = time.process_time()
-            try:
-                clip = fingerprint_clip(samples_of_clip)
-            except Rejected:  # a silent place: rightly not named
-                continue
-            clip_analysis_s += time.process_time() - begin
-            clip_audio_s += clip.duration_s
-            if place.length_s == max(LENGTHS_S):
-                for stage, taken in stages(index, clip).items():
-                    milliseconds.setdefault(stage, []).append(taken)
-            best = next(iter(index.search(clip, limit=1)), None)
-            answer = best if best is not None and best.is_answer else None
-            if not is_known:
-                row.unknown += 1
-                row.false += answer is not None
-                continue
-            row.known += 1
-            if answer is not None and answer.song_id == name:
-                row.right += 1
-                row.offset_errors_ms.append(answer.offset_ms - 1_000 * begin_sample / SAMPLE_RATE_HZ)
+def read_music(folders: Sequence[Path], jobs: int) -> dict[Song, Heard]:
+    """Return the songs below folders, each content once; without folders, the music of ``tunescout demo``."""
+    if folders:
+        paths = [file.path.resolve() for file in audio_files(folders)]
+    else:
+        music = gather()
+        paths = [file.path.resolve() for file in (*music.songs, *music.held_back)]
+    first = {digest(path): path for path in reversed(paths)}
+    songs: dict[Song, Heard] = {}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=warm_up) as pool:
+        for (name, path), heard in zip(first.items(), pool.map(hear, first.values()), strict=True):
+            if isinstance(heard, str):
+                say(f"{path.name}: left out, {heard}")
             else:
-                row.wrong += answer is not None
+                songs[Song(path, name, heard.fingerprint.duration_s)] = heard
+    return songs
 
-    stats = index.stats()
+
+def judge(clips: Sequence[CutClip], run: Run, songs: Split) -> Verdicts:
+    """Compare the answers of a system with the truth."""
+    known = {song.path: song for song in songs.library}
+    by_name = {song.path.name: song for song in known.values()}
+    verdicts: Verdicts = {}
+    for clip, answer in zip(clips, run.answers, strict=True):
+        named = None if answer is None else known.get(answer.song) or by_name.get(answer.song.name)
+        asked = clip.clip
+        verdicts.setdefault((asked.condition, asked.length_s), []).append(
+            _verdict(clip, answer, named is not None and named.digest in songs.same_sound[asked.song.digest])
+        )
+    order = list(CONDITIONS)
+    return dict(sorted(verdicts.items(), key=lambda cell: (order.index(cell[0][0]), -cell[0][1])))
+
+
+def _verdict(clip: CutClip, answer: Answer | None, is_same_sound: bool) -> Verdict:
+    is_right = clip.clip.is_known and is_same_sound
+    if answer is None:
+        return Verdict(clip.clip.is_known, None, False, False, None)
+    # Only in the song itself, not in another copy of it, is the place known.
+    has_place = is_right and answer.begin_s is not None and answer.song.name == clip.clip.song.path.name
+    error_s = abs((answer.begin_s or 0.0) - clip.begin_s) if has_place else None
+    return Verdict(clip.clip.is_known, answer.score, is_right, answer.is_answer, error_s)
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return all figures."""
+    heard = read_music(arguments.music, arguments.jobs)
+    say(f"{len(heard)} songs heard")
+    same_sound = overlapping({song.digest: one.fingerprint for song, one in heard.items()})
+    songs = split(heard, same_sound, arguments.seed)
+    conditions = [CONDITIONS[name] for name in arguments.conditions]
+    planned = plan(
+        songs, conditions, arguments.lengths, arguments.clips, math.ceil(arguments.clips / 2), arguments.seed
+    )
+    say(f"{len(songs.library)} songs in the library, {len(songs.unknown)} unknown; cutting {len(planned)} clips")
+    systems: list[System] = [TuneScout({song.path: one for song, one in heard.items()})]
+    systems += [peer for peer in peers(arguments.audfprint) if arguments.peers is None or peer.name in arguments.peers]
+    with ExitStack() as stack:
+        work = arguments.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tunescout-bench-")))
+        clips = list(cut(planned, work.resolve() / "clips", arguments.seed, arguments.jobs))
+        results = {system.name: compete(system, songs, clips, work.resolve()) for system in systems}
     return {
-        "songs": len(questions),
-        "library": index.song_count,
-        "unknown": len(questions) - index.song_count,
-        "rows": [row.summary() for row in rows.values()],
-        "decoding_x_real_time": round(audio_s / max(decoding_s, 1e-9)),
-        "song_fingerprint_x_real_time": round(audio_s / max(analysis_s, 1e-9)),
-        "clip_fingerprint_x_real_time": round(clip_audio_s / max(clip_analysis_s, 1e-9)),
-        "indexing_x_real_time": round(audio_s / max(indexing_s, 1e-9)),
-        "index_bytes_per_minute": round(60 * stats.size_bytes / max(audio_s * index.song_count / len(questions), 1e-9)),
-        "query_ms": {stage: round(float(np.median(taken)), 3) for stage, taken in milliseconds.items()},
+        "songs": len(heard),
+        "library": len(songs.library),
+        "unknown": len(songs.unknown),
+        "with_the_sound_of_another": sum(len(group) > 1 for group in same_sound.values()),
+        "clips": len(planned),
+        "seed": arguments.seed,
+        "most_false_positives": FALSE_POSITIVES,
+        "systems": results,
     }
 
 
-def table(figures: dict[str, Any]) -> str:
-    """Return the figures as text."""
+def compete(system: System, songs: Split, clips: Sequence[CutClip], work: Path) -> dict[str, Any]:
+    """Return the figures of one system, or why there are none."""
+    missing = system.missing()
+    if missing is not None:
+        say(f"{system.name}: not installed, {missing}")
+        return {"missing": f"not installed, {missing}"}
+    say(f"{system.name}: indexing and answering")
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        try:
+            run = system.run([song.path for song in songs.library], [clip.path for clip in clips], Path(folder))
+        except (RuntimeError, OSError) as error:
+            say(f"{system.name}: failed, {error}")
+            return {"missing": f"failed: {error}"}
+    verdicts = judge(clips, run, songs)
+    every = [verdict for cell in verdicts.values() for verdict in cell]
+    least = threshold(every)
+    return {
+        "threshold": least if math.isfinite(least) else None,
+        "index_cpu_s": run.index_cpu_s,
+        "bytes_per_song": run.index_bytes / len(songs.library),
+        "query_cpu_s": run.query_cpu_s / len(clips),
+        "total": asdict(summarise(every, least)),
+        "cells": _rows(verdicts, least),
+        "families": _rows(_by_family(verdicts), least),
+    }
+
+
+def _by_family(verdicts: Verdicts) -> Verdicts:
+    families: Verdicts = {}
+    for (name, length_s), cell in verdicts.items():
+        families.setdefault((CONDITIONS[name].family, length_s), []).extend(cell)
+    return families
+
+
+def _rows(verdicts: Verdicts, least: float) -> list[dict[str, Any]]:
+    return [
+        {"condition": name, "length_s": length_s, **asdict(summarise(cell, least))}
+        for (name, length_s), cell in verdicts.items()
+    ]
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """Return the figures as text, shares in percent."""
+    ran = {name: result for name, result in figures["systems"].items() if "missing" not in result}
     lines = [
-        f"{figures['library']} songs in the library, {figures['unknown']} unknown",
+        f"{figures['songs']} songs: {figures['library']} in the library, {figures['unknown']} unknown,"
+        f" {figures['with_the_sound_of_another']} with the sound of another; {figures['clips']} clips,"
+        f" seed {figures['seed']}",
+        f"Shares in %, each system at its threshold for at most {100 * FALSE_POSITIVES:g} % of unknown clips named;"
+        " 'own': by its own decision; 'ms': error of the place, median and 99 %; 'exact': within 50 ms",
         "",
-        "clip   condition       recall %   wrong %   unknown named %   offset error, ms: median    99 %",
     ]
-    lines += [
-        f"{row['length_s']:>3} s  {row['condition']:<14} {row['recall']:>9.1f} {row['wrong']:>9.1f}"
-        f" {row['false_positives']:>17.1f} {row['offset_error_median_ms']:>26.1f} {row['offset_error_99_ms']:>7.0f}"
-        for row in figures["rows"]
-    ]
-    stages_ms = ", ".join(f"{stage} {taken:.2f}" for stage, taken in figures["query_ms"].items())
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"x real time on one core: decoding {figures['decoding_x_real_time']},"
-            f" fingerprint of songs {figures['song_fingerprint_x_real_time']},"
-            f" of clips {figures['clip_fingerprint_x_real_time']}, indexing {figures['indexing_x_real_time']}",
-            f"index: {figures['index_bytes_per_minute']} bytes per minute of music",
-            f"a search for 10 s, ms (median): {stages_ms}",
-        ]
+    ours, *others = ran
+    heads = "".join(f"  {name:^18}" for name in others)
+    head = f"{'condition':<18}{'clip':>5}{'clips':>6}  {ours:^45}{heads}"
+    columns = " right wrong   own wrong     ms    99 % exact" + len(others) * "    right wrong    ms"
+    lines += [head.rstrip(), f"{'':<31}{columns}"]
+    for part in ("cells", "families"):
+        for place, row in enumerate(ran[ours][part]):
+            cells = f"{row['condition']:<18}{row['length_s']:>3} s{row['known']:>6}  {_full(row)}"
+            lines.append(cells + "".join(_brief(ran[name][part][place]) for name in others))
+        lines.append("")
+    for name, result in ran.items():
+        total = Summary(**result["total"])
+        lines.append(
+            f"{name}: right {100 * total.recall:.1f}, wrong {100 * total.wrong:.2f}; of {total.unknown} unknown clips"
+            f" {100 * total.false_positives:.2f} named, {_own(total.shipped_false_positives)};"
+            f" place off by {total.error_50_ms:.0f} ms, 99 % within {total.error_99_ms:.0f} ms,"
+            f" {100 * total.exact:.1f} within 50 ms; {1_000 * result['query_cpu_s']:.0f} ms of one core a clip;"
+            f" index {result['index_cpu_s']:.1f} s of one core, {result['bytes_per_song'] / 1_000:.0f} kB a song"
+        )
+    for name, result in figures["systems"].items():
+        if "missing" in result:
+            lines.append(f"{name}: {result['missing']}")
+    return "\n".join(lines)
+
+
+def _full(row: Mapping[str, Any]) -> str:
+    return (
+        f"{_percent(row['recall'])}{_percent(row['wrong'])}{_percent(row['shipped_recall'])}"
+        f"{_percent(row['shipped_wrong'])} {row['error_50_ms']:6.1f} {row['error_99_ms']:7.1f}{_percent(row['exact'])}"
     )
+
+
+def _brief(row: Mapping[str, Any]) -> str:
+    return f"   {_percent(row['recall'])}{_percent(row['wrong'])}{row['error_50_ms']:6.0f}"
+
+
+def _own(share: float) -> str:
+    return "it does not decide by itself" if math.isnan(share) else f"{100 * share:.2f} by its own decision"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:6.1f}"
+
+
+def say(line: str) -> None:
+    """Tell how far the run is, apart from its figures."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _finite(value: Any) -> Any:
+    """Return figures with None for every NaN, which JSON does not know."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list) else value
+
+
+def _conditions(text: str) -> list[str]:
+    """Return the conditions that are named, or whose family is."""
+    wanted = {word.strip() for word in text.split(",")}
+    unknown = wanted - {word for one in CONDITIONS.values() for word in (one.name, one.family)}
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: none of {', '.join(CONDITIONS)}")
+    return [one.name for one in CONDITIONS.values() if one.name in wanted or one.family in wanted]
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _seconds(text: str) -> list[int]:
+    return sorted({int(word) for word in text.split(",")}, reverse=True)
 
 
 def main() -> None:
     """Print the table, and with ``--json`` one JSON object as the last line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--music", type=Path, required=True, help="folder of audio files, searched deeply")
-    parser.add_argument("--seed", type=int, default=1, help="decides over places and noise of the clips")
-    parser.add_argument("--unknown", type=float, default=0.25, help="share of the files that are never indexed")
-    parser.add_argument("--clips", type=int, default=5, help="clips per song, length and condition")
-    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object too")
+    parser.add_argument("--music", type=Path, nargs="+", default=[], help="folders of audio files, searched deeply")
+    parser.add_argument(
+        "--clips", type=int, default=8, help="known clips per condition and length; half as many unknown"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="decides over unknown songs, places and noise")
+    parser.add_argument("--lengths", type=_seconds, default=[10, 5, 3], help="lengths of clips in seconds: 10,5,3")
+    parser.add_argument(
+        "--conditions", type=_conditions, default=list(CONDITIONS), help="names or families: clean,white+0dB"
+    )
+    parser.add_argument("--peers", type=_words, help="names of other systems; all by default, '' for none")
+    parser.add_argument("--audfprint", type=Path, help="folder with audfprint.py, where it is not installed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes that read music and cut clips")
+    parser.add_argument("--work", type=Path, help="folder that keeps the clips; a temporary one by default")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     arguments = parser.parse_args()
-    figures = measure(arguments.music, arguments.seed, arguments.unknown, arguments.clips)
+    figures = measure(arguments)
     print(table(figures))
     if arguments.json:
-        print(json.dumps(figures))
+        print(json.dumps(_finite(figures)))
 
 
 if __name__ == "__main__":
