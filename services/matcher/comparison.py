@@ -113,7 +113,7 @@ def _on_line(found: Hits, drift: float, offset: float) -> tuple[NDArray[np.bool_
     offset += float(np.median(distance[np.abs(distance) <= ALIGNED_REACH + 1]))
     distance = found.offsets - (offset + drift * found.times)
     near = np.abs(distance) <= 1.5
-    if np.ptp(found.times[near]) > 0:
+    if near.any() and np.ptp(found.times[near]) > 0:
         drift_error, offset_error = np.polynomial.polynomial.polyfit(found.times[near], distance[near], 1)[::-1]
         drift, offset = drift + float(drift_error), offset + float(offset_error)
     return np.abs(found.offsets - (offset + drift * found.times)) <= ALIGNED_REACH, offset
