@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from itertools import groupby
+from itertools import chain, groupby
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,12 +21,9 @@ import soundfile
 from numpy.random import Generator
 
 from bench.degrade import CONDITIONS, LEAD_S, Condition, Music
-from bench.noises import SAMPLE_RATE_HZ, Samples, crowd
+from bench.noises import SAMPLE_RATE_HZ, Samples
 from bench.songs import Song, Split
 from shared.audio.decode import decode
-
-CROWD_S = 60.0
-"""Length of the crowd that all clips of a run take a part of, in seconds."""
 
 SILENCE_DBFS = -50.0
 """Level below which there is nothing to recognise, in dB of full scale."""
@@ -112,13 +109,15 @@ def plan(
     return clips
 
 
-def cut(clips: Iterable[Clip], folder: Path, seed: int, jobs: int) -> Iterator[CutClip]:
+def cut(clips: Iterable[Clip], voices: Samples, folder: Path, seed: int, jobs: int) -> Iterator[CutClip]:
     """Cut clips out of their songs, degrade them, and write them to files.
 
     Parameters
     ----------
     clips : iterable of Clip
         What to cut.
+    voices : float32 [shape=(m,)]
+        A crowd.
     folder : Path
         Where to write.
     seed : int
@@ -127,13 +126,16 @@ def cut(clips: Iterable[Clip], folder: Path, seed: int, jobs: int) -> Iterator[C
         Processes that cut.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    noise = folder / "crowd.npy"
-    np.save(noise, crowd(CROWD_S, generator(seed, "crowd")))
+    crowd_path = folder / "crowd.npy"
+    np.save(crowd_path, voices)
     ordered = sorted(clips, key=lambda clip: clip.song.digest)
     by_song = [(song, list(part)) for song, part in groupby(ordered, key=lambda clip: clip.song)]
+    work = partial(_cut_song, folder=folder, crowd_path=crowd_path, seed=seed)
+    if jobs == 1:
+        yield from chain.from_iterable(map(work, by_song))
+        return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for part in pool.map(partial(_cut_song, folder=folder, crowd_path=noise, seed=seed), by_song):
-            yield from part
+        yield from chain.from_iterable(pool.map(work, by_song))
 
 
 def _cut_song(song_and_clips: tuple[Song, list[Clip]], *, folder: Path, crowd_path: Path, seed: int) -> list[CutClip]:

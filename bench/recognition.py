@@ -22,8 +22,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench.clips import CutClip, cut, plan
+from bench.clips import CutClip, cut, generator, plan
 from bench.degrade import CONDITIONS
+from bench.noises import crowd
 from bench.peers import peers
 from bench.scores import FALSE_POSITIVES, Summary, Verdict, summarise, threshold
 from bench.songs import Song, Split, digest, overlapping, split
@@ -34,6 +35,9 @@ from shared.errors import Rejected
 from shared.fingerprint import SAMPLE_RATE_HZ
 from tunescout.demo_music import gather
 from tunescout.importing import audio_files
+
+CROWD_S = 60.0
+"""Length of the crowd that all clips of a run take a part of, in seconds."""
 
 Verdicts = dict[tuple[str, int], list[Verdict]]
 """Verdicts on one system, by condition and length of the clip in seconds."""
@@ -107,7 +111,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     systems += [peer for peer in peers(arguments.audfprint) if arguments.peers is None or peer.name in arguments.peers]
     with ExitStack() as stack:
         work = arguments.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tunescout-bench-")))
-        clips = list(cut(planned, work.resolve() / "clips", arguments.seed, arguments.jobs))
+        voices = crowd(CROWD_S, generator(arguments.seed, "crowd"))
+        clips = list(cut(planned, voices, work.resolve() / "clips", arguments.seed, arguments.jobs))
         results = {system.name: compete(system, songs, clips, work.resolve()) for system in systems}
     return {
         "songs": len(heard),
