@@ -100,10 +100,11 @@ class Replica:
         async with asyncio.TaskGroup() as tasks:
             for virtual in self.shard.virtual_shards:
                 tasks.create_task(self._load_virtual_shard(virtual, slots))
+        await asyncio.to_thread(self._index.merge)
         self._enter(State.CATCHING_UP)
+        # Nothing may be awaited between the last look at what was kept and being active: it would stay kept.
         while self._kept:
             await self._apply(self._kept.pop(0))
-        await asyncio.to_thread(self._index.merge)
         if not self._resync.is_set():
             self._enter(State.ACTIVE)
 
