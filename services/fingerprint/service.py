@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,7 +68,7 @@ class FingerprintService:
         with tempfile.TemporaryDirectory(prefix="tunescout-") as folder:
             path = Path(folder) / "song"
             try:
-                await self._blobs.download(event.blob_key, path)
+                await self._fetch_song(event, path)
                 fact: SongFingerprinted | SongFingerprintFailed = await self._fingerprint(event, path)
             except Rejected as error:
                 if error.code == "blob_not_found":
@@ -81,6 +82,12 @@ class FingerprintService:
                     reason=error.reason,
                 )
         await self._bus.publish(fact)
+
+    async def _fetch_song(self, event: SongUploaded, path: Path) -> None:
+        await self._blobs.download(event.blob_key, path)
+        if await asyncio.to_thread(_sha256, path) != event.content_sha256:
+            # The signed URL was used once more. The song would claim bytes that it does not consist of.
+            raise Rejected("content_changed", "the file was replaced by another one after the upload was completed")
 
     async def _fingerprint(self, event: SongUploaded, path: Path) -> SongFingerprinted:
         decoder = self._settings.decoder
@@ -148,3 +155,8 @@ class FingerprintService:
             await self._blobs.download(event.clip_key, path)
         else:
             await asyncio.to_thread(path.write_bytes, event.clip or b"")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,7 @@
 from collections.abc import AsyncIterable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -20,6 +20,7 @@ from shared.runtime.problems import PROBLEM_RESPONSES
 from shared.storage.blobs import BlobStore
 
 COVER_URL_S = 300
+SongId = Annotated[str, Path(max_length=64)]
 
 
 def routes(service: IngestService, blobs: BlobStore, settings: IngestSettings) -> APIRouter:
@@ -29,7 +30,7 @@ def routes(service: IngestService, blobs: BlobStore, settings: IngestSettings) -
     async def body(song: Song) -> SongBody:
         return SongBody.of(song, await service.known_song(song))
 
-    async def existing(identity: SignedIn, song_id: str) -> Song:
+    async def existing(identity: SignedIn, song_id: SongId) -> Song:
         return await service.get(song_id)
 
     @router.post("", status_code=201)
@@ -50,7 +51,7 @@ def routes(service: IngestService, blobs: BlobStore, settings: IngestSettings) -
         return RegisteredSong.of(upload, settings.part_bytes)
 
     @router.post("/{song_id}/complete", status_code=202)
-    async def complete(identity: SignedIn, song_id: str) -> SongBody:
+    async def complete(identity: SignedIn, song_id: SongId) -> SongBody:
         """Say that the bytes are uploaded. Safe to repeat."""
         return await body(await service.complete(identity, song_id))
 
@@ -71,22 +72,22 @@ def routes(service: IngestService, blobs: BlobStore, settings: IngestSettings) -
         return SongPage(songs=[await body(song) for song in songs], next_cursor=following)
 
     @router.get("/{song_id}")
-    async def get(identity: SignedIn, song_id: str) -> SongBody:
+    async def get(identity: SignedIn, song_id: SongId) -> SongBody:
         """Return a song."""
         return await body(await service.get(song_id))
 
     @router.patch("/{song_id}")
-    async def edit(identity: SignedIn, song_id: str, typed: TypedTags) -> SongBody:
+    async def edit(identity: SignedIn, song_id: SongId, typed: TypedTags) -> SongBody:
         """Change what is said about a song; a field set to null falls back to what the file says."""
         return await body(await service.edit(identity, song_id, typed.tags()))
 
     @router.delete("/{song_id}", status_code=204)
-    async def delete(identity: SignedIn, song_id: str) -> None:
+    async def delete(identity: SignedIn, song_id: SongId) -> None:
         """Delete a song: it can't be found or played any more."""
         await service.delete(identity, song_id)
 
     @router.get("/{song_id}/cover", status_code=307, response_class=RedirectResponse)
-    async def cover(identity: SignedIn, song_id: str) -> RedirectResponse:
+    async def cover(identity: SignedIn, song_id: SongId) -> RedirectResponse:
         """Redirect to the cover picture that the file carried."""
         song = await service.get(song_id)
         if song.cover_key is None or song.status is not Status.READY:

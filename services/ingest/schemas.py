@@ -166,15 +166,17 @@ class RegisteredSong(BaseModel):
     """A song that awaits its bytes, and how to send them."""
 
     song: SongBody
-    upload: SingleUpload | MultipartUpload = Field(discriminator="kind")
+    upload: Annotated[SingleUpload | MultipartUpload, Field(discriminator="kind")] | None = Field(
+        description="Null where an earlier request with the same key made the song, and its bytes have arrived."
+    )
 
     @classmethod
     def of(cls, upload: Upload, part_bytes: int) -> RegisteredSong:
         """Return the HTTP form."""
-        way: SingleUpload | MultipartUpload
+        way: SingleUpload | MultipartUpload | None = None
         if upload.request is not None:
             way = SingleUpload(request=UploadRequest.of(upload.request))
-        else:
+        elif upload.parts:
             way = MultipartUpload(
                 part_size_bytes=part_bytes,
                 parts=[

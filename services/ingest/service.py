@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A registered song, and the requests that bring its bytes: one, or one for each part."""
+    """A registered song, and the requests that bring its bytes: one, or one for each part; none where they are here."""
 
     song: Song
     request: SignedRequest | None
@@ -89,16 +89,21 @@ class IngestService:
         if size_bytes > self._settings.max_song_bytes:
             reason = f"the file has {size_bytes} bytes; at most {self._settings.max_song_bytes} are accepted"
             raise Rejected("too_large", reason, status=413)
-        song = Song(str(ULID()), owner.user_id, file_name, size_bytes, content_type, _now(), typed)
+        new = Song(str(ULID()), owner.user_id, file_name, size_bytes, content_type, _now(), typed)
         if size_bytes > self._settings.multipart_above_bytes:
-            upload_id = await self._blobs.open_multipart(song.blob_key, content_type=content_type)
-            song = song.revised(upload_id=upload_id)
+            upload_id = await self._blobs.open_multipart(new.blob_key, content_type=content_type)
+            new = new.revised(upload_id=upload_id)
         request = f"{file_name}|{size_bytes}|{content_type}|{typed.model_dump_json()}"
-        song = await self._store.add(song, idempotency_key, hashlib.sha256(request.encode()).hexdigest())
-        log.info("song.registered", song_id=song.song_id, size_bytes=size_bytes)
+        song = await self._store.add(new, idempotency_key, hashlib.sha256(request.encode()).hexdigest())
+        if song.song_id == new.song_id:
+            log.info("song.registered", song_id=song.song_id, size_bytes=size_bytes)
+        elif new.upload_id is not None:  # the same request made a song before
+            await self._blobs.abort_multipart(new.blob_key, new.upload_id)
         return await self._sign(song)
 
     async def _sign(self, song: Song) -> Upload:
+        if song.status is not Status.AWAITING_UPLOAD:  # else the bytes of a song of the library could be replaced
+            return Upload(song, None)
         valid_s = self._settings.upload_url_s
         if song.upload_id is None:
             request = await self._blobs.sign_put(
@@ -126,7 +131,7 @@ class IngestService:
         if song.status is not Status.AWAITING_UPLOAD:
             return song
         if song.upload_id is not None:
-            await self._blobs.complete_multipart(song.blob_key, song.upload_id)
+            await self._blobs.complete_multipart(song.blob_key, song.upload_id, size_bytes=song.size_bytes)
         blob = await self._blobs.head(song.blob_key)
         if blob is None or blob.size_bytes != song.size_bytes:
             arrived = 0 if blob is None else blob.size_bytes
@@ -241,6 +246,8 @@ class IngestService:
         """Remove the bytes of an upload that did not become a song, or is none any more."""
         song = await self._store.find(event.song_id)
         if song is not None and song.status in (Status.DUPLICATE, Status.REJECTED, Status.DELETED):
+            if song.upload_id is not None:
+                await self._blobs.abort_multipart(song.blob_key, song.upload_id)
             await self._blobs.delete(song.blob_key)
             if song.cover_key is not None:
                 await self._blobs.delete(song.cover_key)
@@ -282,8 +289,6 @@ class IngestService:
 
     async def abandon(self, song: Song) -> None:
         """Give an upload up that was never finished."""
-        if song.upload_id is not None:
-            await self._blobs.abort_multipart(song.blob_key, song.upload_id)
         await self._reject(song, Rejection("upload_abandoned", "the upload was never finished"))
 
     async def _reject(self, song: Song, rejection: Rejection) -> None:

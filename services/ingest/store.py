@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from services.ingest.songs import Song, Status
 from services.ingest.words import words_of
-from shared.errors import Rejected
+from shared.errors import Rejected, Unavailable
 from shared.events import Event
 from shared.library import SONGS, LibraryEntry
 from shared.messaging.outbox import Outbox, pending_events, with_pending
@@ -64,6 +64,8 @@ class SongStore:
         ------
         Rejected
             The key was used for another request (status 422).
+        Unavailable
+            The same request is being made at this moment.
         """
         writes: list[Write] = [Put(_item(song), Absent())]
         if idempotency_key is None:
@@ -81,7 +83,9 @@ class SongStore:
             await self._table.transact([*writes, Put(marker, Absent())])
         except ConditionFailed:
             earlier = await self._table.get(key)
-            if earlier is None or earlier["digest"] != digest:
+            if earlier is None:
+                raise Unavailable("the same request is being made at this moment") from None
+            if earlier["digest"] != digest:
                 raise Rejected("idempotency_key_reused", "this key was used for another request") from None
             return await self.get(str(earlier["song_id"]))
         return song

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
-from services.ingest.songs import Status
+from services.ingest.songs import Song, Status
 from services.ingest.store import SongStore
 from shared.errors import Unavailable
 from shared.storage.tables import ConditionFailed
@@ -39,14 +40,15 @@ class Sweeper:
         now = datetime.now(UTC)
         stuck_since = now - timedelta(seconds=self._settings.stuck_after_s)
         for status in (Status.UPLOADED, Status.FINGERPRINTED):
-            for song in await self._store.stuck(status, before=stuck_since):
-                try:
-                    await self._service.resume(song)
-                except ConditionFailed:
-                    log.info("sweep.overtaken", song_id=song.song_id)
+            await self._each(status, stuck_since, self._service.resume)
         abandoned_since = now - timedelta(seconds=self._settings.abandoned_after_s)
-        for song in await self._store.stuck(Status.AWAITING_UPLOAD, before=abandoned_since):
+        await self._each(Status.AWAITING_UPLOAD, abandoned_since, self._service.abandon)
+
+    async def _each(self, status: Status, since: datetime, treat: Callable[[Song], Awaitable[None]]) -> None:
+        for song in await self._store.stuck(status, before=since):
             try:
-                await self._service.abandon(song)
+                await treat(song)
             except ConditionFailed:
                 log.info("sweep.overtaken", song_id=song.song_id)
+            except Unavailable as error:  # perhaps for this song alone: the others must not wait for it
+                log.warning("sweep.deferred", song_id=song.song_id, reason=error.reason)

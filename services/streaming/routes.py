@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from services.streaming.service import StreamingService
 from shared.runtime.identity import SignedIn
 from shared.runtime.problems import PROBLEM_RESPONSES
+
+SongId = Annotated[str, Path(max_length=64)]
 
 
 class Stream(BaseModel):
@@ -27,7 +30,7 @@ def routes(service: StreamingService) -> APIRouter:
     router = APIRouter(prefix="/v1/songs/{song_id}", tags=["playback"], responses=PROBLEM_RESPONSES)
 
     @router.get("/stream", response_model=Stream, responses={307: {"description": "With `redirect=true`: the audio."}})
-    async def stream(identity: SignedIn, song_id: str, redirect: bool = False) -> Stream | RedirectResponse:
+    async def stream(identity: SignedIn, song_id: SongId, redirect: bool = False) -> Stream | RedirectResponse:
         """Return a presigned URL that plays the song, or redirect to it."""
         playback = await service.play(identity.user_id, song_id)
         if redirect:

@@ -91,13 +91,13 @@ class BlobStore(Protocol):
     async def sign_part(self, key: str, upload_id: str, number: int, *, size_bytes: int, valid_s: int) -> SignedRequest:
         """Sign the upload of part `number` (from 1) of exactly this many bytes."""
 
-    async def complete_multipart(self, key: str, upload_id: str) -> None:
+    async def complete_multipart(self, key: str, upload_id: str, *, size_bytes: int) -> None:
         """Join the parts that have arrived, as the store itself lists them. Repeating it is no error.
 
         Raises
         ------
         Rejected
-            Parts are missing, or the upload is unknown (``upload_incomplete``).
+            Parts are missing, so that they do not make `size_bytes`, or the upload is unknown (``upload_incomplete``).
         """
 
     async def abort_multipart(self, key: str, upload_id: str) -> None:
@@ -123,9 +123,11 @@ def check_key(key: str) -> str:
     return key
 
 
-def check_parts(sizes_bytes: Mapping[int, int]) -> None:
-    """Raise `Rejected` (``upload_incomplete``) unless the parts, sizes by number, make a whole."""
-    if not sizes_bytes or sorted(sizes_bytes) != list(range(1, len(sizes_bytes) + 1)):
+def check_parts(sizes_bytes: Mapping[int, int], size_bytes: int) -> None:
+    """Raise `Rejected` (``upload_incomplete``) unless the parts, sizes by number, make a whole of this size."""
+    # Parts that are joined too early can't be completed any more, so a missing last one matters like any other.
+    is_whole = sorted(sizes_bytes) == list(range(1, len(sizes_bytes) + 1)) and sum(sizes_bytes.values()) == size_bytes
+    if not sizes_bytes or not is_whole:
         raise Rejected("upload_incomplete", f"parts are missing, only {sorted(sizes_bytes)} arrived", status=409)
     small = [number for number in range(1, len(sizes_bytes)) if sizes_bytes[number] < MIN_PART_BYTES]
     if small:

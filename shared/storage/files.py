@@ -131,8 +131,8 @@ class FolderStore:
     ) -> SignedRequest:
         return self._sign("PUT", key, valid_s, size=str(size_bytes), upload=upload_id, part=str(number))
 
-    async def complete_multipart(self, key: str, upload_id: str) -> None:  # noqa: D102
-        await self._run(self._complete_multipart, key, upload_id)
+    async def complete_multipart(self, key: str, upload_id: str, *, size_bytes: int) -> None:  # noqa: D102
+        await self._run(self._complete_multipart, key, upload_id, size_bytes)
 
     async def abort_multipart(self, key: str, upload_id: str) -> None:  # noqa: D102
         await self._run(self._abort_multipart, key, upload_id)
@@ -283,14 +283,14 @@ class FolderStore:
         except FileNotFoundError:
             raise Rejected("upload_unknown", "the upload was completed or given up", status=404) from None
 
-    def _complete_multipart(self, key: str, upload_id: str) -> None:
+    def _complete_multipart(self, key: str, upload_id: str, size_bytes: int) -> None:
         folder = self._upload_folder(upload_id)
         try:
             upload = json.loads((folder / "upload.json").read_text())
             parts = sorted(path for path in folder.iterdir() if path.name.isdigit())
             if upload["key"] != key:
                 raise Rejected("upload_incomplete", f"the upload is not for {key}", status=409)
-            check_parts({int(path.name): path.stat().st_size for path in parts})
+            check_parts({int(path.name): path.stat().st_size for path in parts}, size_bytes)
             with self._new() as (temp, file):
                 for path in parts:
                     with path.open("rb") as source:

@@ -36,7 +36,8 @@ def read_cursor(
     """
     try:
         position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:
+        json.dumps(position, ensure_ascii=False).encode()  # half surrogates are no text
+    except (ValueError, RecursionError):
         position = None
     if (
         not isinstance(position, list)

@@ -115,9 +115,9 @@ class S3Store:
         what = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
         return await self._sign("upload_part", key, valid_s, {}, **what)
 
-    async def complete_multipart(self, key: str, upload_id: str) -> None:  # noqa: D102
+    async def complete_multipart(self, key: str, upload_id: str, *, size_bytes: int) -> None:  # noqa: D102
         try:
-            await self._call(self._complete_multipart, check_key(key), upload_id)
+            await self._call(self._complete_multipart, check_key(key), upload_id, size_bytes)
         except ClientError as error:
             if error_code(error) != "NoSuchUpload":
                 raise
@@ -214,13 +214,13 @@ class S3Store:
             for found in page.get("Contents", ())
         ]
 
-    def _complete_multipart(self, key: str, upload_id: str) -> None:
+    def _complete_multipart(self, key: str, upload_id: str, size_bytes: int) -> None:
         upload = {"Bucket": self._bucket, "Key": key, "UploadId": upload_id}
         pages = self._s3.get_paginator("list_parts").paginate(**upload)
         arrived = [part for page in pages for part in page.get("Parts", ())]
         # SeaweedFS lists a part that was sent twice, with other bytes, twice; the later one counts.
         parts = {part["PartNumber"]: part for part in sorted(arrived, key=lambda part: part["LastModified"])}
-        check_parts({number: part["Size"] for number, part in parts.items()})
+        check_parts({number: part["Size"] for number, part in parts.items()}, size_bytes)
         listed = [{"PartNumber": number, "ETag": parts[number]["ETag"]} for number in sorted(parts)]
         self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": listed})
 

@@ -329,9 +329,10 @@ class TestUploadsInParts:
         upload_id = await store.open_multipart(key, content_type="audio/flac")
         await self.upload(store, client, key, upload_id, first, second, third)
         await self.upload(store, client, key, upload_id, first)  # its answer was lost, for example
-        assert await store.head(key) is None
-        await store.complete_multipart(key, upload_id)
-        await store.complete_multipart(key, upload_id)
+        size_bytes = len(first + second + third)
+        await self.refused(store, key, upload_id, size_bytes=size_bytes + 1)  # a part after these is missing
+        await store.complete_multipart(key, upload_id, size_bytes=size_bytes)
+        await store.complete_multipart(key, upload_id, size_bytes=size_bytes)
         info = await store.head(key)
         assert info is not None
         assert (info.size_bytes, info.content_type) == (len(first + second + third), "audio/flac")
@@ -345,7 +346,7 @@ class TestUploadsInParts:
         for number in numbers:
             signed = await store.sign_part(key, upload_id, number, size_bytes=4, valid_s=60)
             assert (await send(client, signed, b"data")).status_code == 200
-        await self.refused(store, key, upload_id)
+        await self.refused(store, key, upload_id, size_bytes=4 * len(numbers))
         await store.abort_multipart(key, upload_id)
 
     async def test_a_small_part_before_the_last_is_refused(
@@ -353,7 +354,7 @@ class TestUploadsInParts:
     ) -> None:
         upload_id = await store.open_multipart(key, content_type="audio/flac")
         await self.upload(store, client, key, upload_id, b"small", b"small")
-        await self.refused(store, key, upload_id)
+        await self.refused(store, key, upload_id, size_bytes=10)
         await store.abort_multipart(key, upload_id)
 
     async def test_an_aborted_or_unknown_upload_cannot_be_completed(
@@ -386,9 +387,9 @@ class TestUploadsInParts:
         await self.refused(store, key, upload_id)
         await store.abort_multipart(key, upload_id)
 
-    async def refused(self, store: BlobStore, key: str, upload_id: str) -> None:
+    async def refused(self, store: BlobStore, key: str, upload_id: str, *, size_bytes: int = 4) -> None:
         with pytest.raises(Rejected) as refusal:
-            await store.complete_multipart(key, upload_id)
+            await store.complete_multipart(key, upload_id, size_bytes=size_bytes)
         assert refusal.value.code == "upload_incomplete"
         assert await store.head(key) is None
 
