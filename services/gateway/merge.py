@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,8 +31,13 @@ def is_complete(replies: Sequence[Reply]) -> bool:
     return any(isinstance(reply, QuestionRefused) for reply in replies) or _coverage(replies) == 1.0
 
 
-def merge(replies: Sequence[Reply]) -> Verdict:
-    """Take the best candidates of all shards.
+def proposed(replies: Sequence[Reply]) -> set[str]:
+    """Return the songs that some shard proposes."""
+    return {match.song_id for reply in replies if isinstance(reply, ShardMatches) for match in reply.matches}
+
+
+def merge(replies: Sequence[Reply], library: Collection[str]) -> Verdict:
+    """Take the best candidates of all shards that are still in the library.
 
     A miss is only certain when every shard has answered. A hit is a hit, but while a shard is silent a better one may
     be missing, which `coverage` tells.
@@ -42,7 +47,7 @@ def merge(replies: Sequence[Reply]) -> Verdict:
     refused = next((reply for reply in replies if isinstance(reply, QuestionRefused)), None)
     if refused is not None:
         return Verdict("no_match", refused.code, refused.reason, None, (), covered, duration_ms)
-    ranked = _ranked(replies)
+    ranked = [match for match in _ranked(replies) if match.song_id in library]
     if ranked and ranked[0].is_answer:
         return Verdict("match", None, None, ranked[0], tuple(ranked[1 : 1 + ALTERNATIVES]), covered, duration_ms)
     if covered < 1.0:

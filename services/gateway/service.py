@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from ulid import ULID
 
-from services.gateway.merge import Verdict, is_complete, merge
+from services.gateway.merge import Verdict, is_complete, merge, proposed
 from services.gateway.schemas import Answer, ClipMatch
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import QueryStore
 from shared.errors import Rejected, Unavailable
-from shared.events import Match, QueryCompleted, QuerySubmitted
-from shared.library import Library
+from shared.events import Match, QueryCompleted, QuerySubmitted, Reply
+from shared.library import Library, LibraryEntry
 from shared.messaging.bus import EventBus
 from shared.messaging.inbox import ReplyInbox
 from shared.storage.blobs import BlobStore
@@ -54,8 +55,9 @@ class QueryService:
             raise Rejected("empty_clip", "the request has no audio in its body")
         asked_at = datetime.now(UTC)
         query_id = str(ULID())
-        verdict = await self._ask(query_id, clip, asked_at + timedelta(milliseconds=self._deadline_ms(deadline_ms)))
-        answer = await self._name(query_id, verdict, asked_at)
+        replies = await self._ask(query_id, clip, asked_at + timedelta(milliseconds=self._deadline_ms(deadline_ms)))
+        songs = await self._library.get_many(proposed(replies))
+        answer = _answer(query_id, merge(replies, songs), songs, asked_at)
         await self._history.add(user_id, answer)
         await self._announce(answer)
         return answer
@@ -63,10 +65,8 @@ class QueryService:
     def _deadline_ms(self, asked: int | None) -> int:
         return min(asked or self._settings.default_deadline_ms, self._settings.max_deadline_ms)
 
-    async def _ask(self, query_id: str, clip: bytes, deadline: datetime) -> Verdict:
+    async def _ask(self, query_id: str, clip: bytes, deadline: datetime) -> list[Reply]:
         clip_key = f"queries/{query_id}" if len(clip) > self._settings.inline_clip_bytes else None
-        if clip_key is not None:
-            await self._blobs.put(clip_key, clip, content_type="application/octet-stream")
         question = QuerySubmitted(
             query_id=query_id,
             deadline=deadline,
@@ -74,36 +74,17 @@ class QueryService:
             clip=clip if clip_key is None else None,
             clip_key=clip_key,
         )
+
+        async def send() -> None:
+            if clip_key is not None:
+                await self._blobs.put(clip_key, clip, content_type="application/octet-stream")
+            await self._bus.publish(question)
+
         try:
-            replies = await self._inbox.collect(query_id, lambda: self._bus.publish(question), is_complete, deadline)
+            return await self._inbox.collect(query_id, send, is_complete, deadline)
         finally:
             if clip_key is not None:  # recordings of people's surroundings are not kept
                 await self._blobs.delete(clip_key)
-        return merge(replies)
-
-    async def _name(self, query_id: str, verdict: Verdict, asked_at: datetime) -> Answer:
-        matches = [match for match in (verdict.match, *verdict.alternatives) if match is not None]
-        songs = await self._library.get_many(match.song_id for match in matches)
-        clip_ms = verdict.duration_ms or 0
-
-        def named(match: Match) -> ClipMatch | None:
-            song = songs.get(match.song_id)
-            return ClipMatch.of(match, song, clip_ms) if song is not None else None
-
-        best = named(verdict.match) if verdict.match is not None else None
-        was_deleted = verdict.match is not None and best is None
-        return Answer(
-            query_id=query_id,
-            outcome="no_match" if was_deleted else verdict.outcome,
-            reason="unknown" if was_deleted else verdict.reason,
-            explanation=verdict.explanation,
-            match=best,
-            alternatives=[one for match in verdict.alternatives if (one := named(match)) is not None],
-            clip_duration_ms=verdict.duration_ms,
-            coverage=verdict.coverage,
-            took_ms=round((datetime.now(UTC) - asked_at).total_seconds() * 1000),
-            asked_at=asked_at,
-        )
 
     async def _announce(self, answer: Answer) -> None:
         event = QueryCompleted(
@@ -126,3 +107,21 @@ class QueryService:
     async def history(self, user_id: str, *, limit: int, cursor: str | None) -> tuple[list[Answer], str | None]:
         """Return what somebody has asked, newest first."""
         return await self._history.page(user_id, limit=limit, cursor=cursor)
+
+
+def _answer(query_id: str, verdict: Verdict, songs: Mapping[str, LibraryEntry], asked_at: datetime) -> Answer:
+    def named(match: Match) -> ClipMatch:
+        return ClipMatch.of(match, songs[match.song_id], verdict.duration_ms or 0)
+
+    return Answer(
+        query_id=query_id,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        explanation=verdict.explanation,
+        match=named(verdict.match) if verdict.match is not None else None,
+        alternatives=[named(match) for match in verdict.alternatives],
+        clip_duration_ms=verdict.duration_ms,
+        coverage=verdict.coverage,
+        took_ms=round((datetime.now(UTC) - asked_at).total_seconds() * 1000),
+        asked_at=asked_at,
+    )
