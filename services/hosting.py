@@ -30,7 +30,7 @@ def build(settings: Settings, names: Sequence[str]) -> tuple[Runtime, list[Servi
         settings=settings,
         bus=event_bus(settings, own_name, os.environ.get("TUNESCOUT_MATCHER_REPLICA")),
         blobs=blob_store(settings),
-        keys=PublishedKeys(f"{settings.urls.auth}/v1/auth/keys"),
+        keys=PublishedKeys(None if "auth" in names else f"{settings.urls.auth}/v1/auth/keys"),
         open_table=lambda spec: table(settings, spec),
         hosted=frozenset(names),
     )

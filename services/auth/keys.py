@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +21,7 @@ from jwt.algorithms import OKPAlgorithm
 from pydantic import SecretStr
 
 from shared.runtime.identity import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE, Identity
+from shared.runtime.private_file import write_private
 
 
 class SigningKey:
@@ -73,18 +73,8 @@ def load_signing_key(configured: SecretStr | None, *, environment: str, data_dir
 
 def _local_key(path: Path) -> Ed25519PrivateKey:
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         write_private(path, pem)
     key = load_pem_private_key(path.read_bytes(), password=None)
     assert isinstance(key, Ed25519PrivateKey)
     return key
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read, in one step."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-    partial.rename(path)

@@ -7,13 +7,14 @@ import json
 import secrets
 from pathlib import Path
 
-from services.auth.keys import load_signing_key, write_private
+from services.auth.keys import load_signing_key
 from services.auth.passwords import Passwords
 from services.auth.routes import routes
 from services.auth.service import AuthService
 from services.auth.settings import AuthSettings
 from services.auth.store import ACCOUNTS, AccountStore
 from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.private_file import write_private
 from shared.runtime.settings import Settings
 
 OWNER = "owner"

@@ -69,7 +69,7 @@ class AuthService:
             await self._bus.publish(UserRegistered(user_id=user.user_id))
         except Unavailable as error:
             # An account does not wait for the broker; only the statistics miss it.
-            log.warning("event.dropped", event=UserRegistered.name, reason=error.reason)
+            log.warning("event.dropped", event_name=UserRegistered.name, reason=error.reason)
         return user
 
     async def log_in(self, username: str, password: str) -> Tokens:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.requests import ClientDisconnect
@@ -16,7 +18,7 @@ _HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "de
 
 def blob_routes(store: FolderStore) -> APIRouter:
     """Return the routes below ``/blobs/``; each request is permitted by its signed URL alone."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, max_body_size=sys.maxsize)  # the signature says how much
 
     @router.api_route("/blobs/{key:path}", methods=["GET", "HEAD"])
     async def download(key: str, request: Request) -> FileResponse:

@@ -8,7 +8,7 @@ import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from shared.errors import Unavailable
+from shared.errors import Rejected, Unavailable
 from shared.runtime.settings import ServiceUrls
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -17,6 +17,8 @@ _HOP_BY_HOP = frozenset(
 )
 # Long silences belong to server-sent events, which send a heartbeat every 15 s.
 _TIMEOUT = httpx.Timeout(connect=3, read=60, write=60, pool=10)
+# Each of them holds a connection, so that any bound on their number would let those who listen lock out all others.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 _PATHS: dict[str, tuple[str, ...]] = {
     # The first path that fits wins, so what streaming answers below a song comes before the songs themselves.
@@ -32,7 +34,7 @@ class Proxy:
     def __init__(self, urls: ServiceUrls, hosted: Collection[str]) -> None:
         self.router = APIRouter(include_in_schema=False)
         self._clients = {
-            service: httpx.AsyncClient(base_url=getattr(urls, service), timeout=_TIMEOUT)
+            service: httpx.AsyncClient(base_url=getattr(urls, service), timeout=_TIMEOUT, limits=_LIMITS)
             for service in _PATHS
             if service not in hosted
         }
@@ -47,6 +49,8 @@ class Proxy:
         return hand_on
 
     async def _forward(self, client: httpx.AsyncClient, service: str, request: Request) -> StreamingResponse:
+        if not {".", ".."}.isdisjoint(request.url.path.split("/")):  # httpx would follow them, to other routes
+            raise Rejected("path_invalid", "a path has no steps that are . or ..", status=400)
         headers = [(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP]
         outgoing = client.build_request(
             request.method,

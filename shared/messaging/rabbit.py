@@ -317,14 +317,12 @@ class RabbitBus:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 # Asking for a queue that is not there closes the channel, so the question gets one of its own.
                 channel = await self._connection.transport.connection.channel(publisher_confirms=False)
-                for _, subscriber in self._subscribers:
-                    answer = await channel.queue_declare(subscriber.queue.name, passive=True)
-                    if not answer.consumer_count:
-                        return False
+                names = [subscriber.queue.name for _, subscriber in self._subscribers]
+                answers = [await channel.queue_declare(name, passive=True) for name in names]
                 await channel.close()
         except CONNECTION_EXCEPTIONS:
             return False
-        return True
+        return all(answer.consumer_count for answer in answers)
 
     async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """List dead letters, oldest first, leaving them where they are."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from shared.messaging.bus import EventBus
 from shared.messaging.memory import MemoryBus
 from shared.messaging.rabbit import RabbitBus
+from shared.runtime.private_file import write_private
 from shared.runtime.settings import Settings
 from shared.storage.blobs import BlobStore
 from shared.storage.dynamodb import DynamoTable
@@ -51,7 +52,5 @@ def blob_store(settings: Settings) -> BlobStore:
 def _secret(path: Path) -> bytes:
     # Kept, so that signed URLs outlive a restart.
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(KEY_BYTES))
+        write_private(path, secrets.token_bytes(KEY_BYTES))
     return path.read_bytes()

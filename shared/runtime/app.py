@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from http import HTTPMethod
 from typing import Any, TypeVar
 
 import structlog
@@ -33,6 +34,9 @@ Action = Callable[[], Awaitable[None]]
 
 STORE_START_TIMEOUT_S = 120.0
 PAUSE_S = 1.0
+MAX_BODY_BYTES = 256 * 1024
+"""Longest body of a request, which is JSON; the routes that take audio have limits of their own."""
+_METHODS = frozenset(HTTPMethod)  # anything else that clients make up would stay in memory as a label for ever
 REQUEST_SECONDS = Histogram("tunescout_http_seconds", "Time to answer.", ["method", "route", "status"])
 
 
@@ -131,6 +135,11 @@ class Process:
 
     async def _run(self) -> None:
         await self._connect()
+        # Requests are served already: what they publish must find its queues, however long the services take to start.
+        for service in self._services:
+            for subscription in service.subscriptions:
+                if not subscription.private:
+                    await self._runtime.bus.declare(subscription)
         for service in self._services:
             if service.start is not None:
                 await service.start()
@@ -173,7 +182,7 @@ async def _as_coroutine(action: Action) -> None:
 
 def web_app(process: Process, runtime: Runtime, services: Sequence[ServiceApp], *, title: str, version: str) -> FastAPI:
     """Return the HTTP side of a process: the routes of its services, probes and metrics."""
-    app = FastAPI(title=title, version=version, lifespan=process.lifespan, redoc_url=None)
+    app = FastAPI(title=title, version=version, lifespan=process.lifespan, redoc_url=None, max_body_size=MAX_BODY_BYTES)
     app.state.keys = runtime.keys
     install_problem_handlers(app)
     app.add_middleware(Observed)
@@ -202,9 +211,8 @@ class Observed:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
                 template = getattr(scope.get("route"), "path", "unmatched")
-                REQUEST_SECONDS.labels(scope["method"], template, message["status"]).observe(
-                    time.perf_counter() - started
-                )
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                REQUEST_SECONDS.labels(method, template, message["status"]).observe(time.perf_counter() - started)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

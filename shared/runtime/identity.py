@@ -42,11 +42,12 @@ class PublishedKeys:
 
     Parameters
     ----------
-    url : str
-        Where auth publishes them; read when an unknown key id appears, at most once in `REFETCH_PAUSE_S`.
+    url : str or None
+        Where auth publishes them; read when an unknown key id appears, at most once in `REFETCH_PAUSE_S`. None where
+        this process hosts auth itself: then nobody else's keys count.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | None) -> None:
         self._url = url
         self._keys: dict[str, Any] = {}
         self._fetched_at = -REFETCH_PAUSE_S
@@ -86,18 +87,18 @@ class PublishedKeys:
         return Identity(claims["sub"], str(claims.get("name", "")), str(claims.get("role", "listener")))
 
     async def _find(self, key_id: str) -> Any:
-        if key_id not in self._keys:
+        if key_id not in self._keys and self._url is not None:
             async with self._fetching:
                 if key_id not in self._keys and time.monotonic() - self._fetched_at >= REFETCH_PAUSE_S:
-                    await self._fetch()
+                    await self._fetch(self._url)
         if key_id not in self._keys:
             raise jwt.InvalidTokenError("unknown key")
         return self._keys[key_id]
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, url: str) -> None:
         try:
             async with httpx.AsyncClient(timeout=5) as client:
-                answer = (await client.get(self._url)).raise_for_status()
+                answer = (await client.get(url)).raise_for_status()
             self.publish(answer.json())
         except (httpx.HTTPError, ValueError, KeyError) as error:
             raise Unavailable("the keys of the auth service cannot be read") from error

@@ -1,0 +1,73 @@
+"""Does a process lose nothing while it starts, and let nobody in who should stay outside?"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
+
+from shared.errors import Rejected
+from shared.events import UserRegistered
+from shared.messaging.bus import Subscription
+from shared.messaging.memory import MemoryBus
+from shared.runtime.app import MAX_BODY_BYTES, Process, Runtime, ServiceApp, web_app
+from shared.runtime.identity import ALGORITHM, TOKEN_TYPE, PublishedKeys
+from shared.runtime.settings import Settings
+from shared.storage.files import FolderStore
+from shared.storage.sqlite import SqliteTable
+
+
+class Word(BaseModel):
+    text: str
+
+
+def served(folder: Path, *services: ServiceApp, bus: MemoryBus | None = None) -> tuple[FastAPI, Process]:
+    runtime = Runtime(
+        settings=Settings(data_dir=folder),
+        bus=bus or MemoryBus(None),
+        blobs=FolderStore(folder / "audio", base_url="http://test", secret=bytes(16)),
+        keys=PublishedKeys(None),
+        open_table=lambda spec: SqliteTable(folder / "tables.sqlite", spec),
+    )
+    process = Process(runtime, services)
+    return web_app(process, runtime, services, title="Test", version="0"), process
+
+
+async def test_event_that_is_published_while_services_start_is_heard(tmp_path: Path) -> None:
+    bus = MemoryBus(None)
+    heard: asyncio.Queue[UserRegistered] = asyncio.Queue()
+    hears = ServiceApp("hears", subscriptions=[Subscription(UserRegistered, heard.put, queue="hears.user-registered")])
+    speaks = ServiceApp("speaks", start=lambda: bus.publish(UserRegistered(user_id="first")))
+    app, process = served(tmp_path, speaks, hears, bus=bus)
+
+    async with process.lifespan(app), asyncio.timeout(10):
+        assert (await heard.get()).user_id == "first"
+
+
+async def test_large_body_is_refused_before_it_is_held_in_memory(tmp_path: Path) -> None:
+    router = APIRouter()
+
+    @router.post("/words")
+    async def say(word: Word) -> int:
+        return len(word.text)
+
+    app, _ = served(tmp_path, ServiceApp("words", router=router))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        assert (await client.post("/words", json={"text": "x" * 1000})).json() == 1000
+        assert (await client.post("/words", json={"text": "x" * MAX_BODY_BYTES})).status_code == 413
+
+
+async def test_process_that_signs_tokens_itself_trusts_no_other_key() -> None:
+    forged = jwt.encode(
+        {"sub": "x"}, Ed25519PrivateKey.generate(), ALGORITHM, headers={"typ": TOKEN_TYPE, "kid": "other"}
+    )
+
+    with pytest.raises(Rejected) as refusal:
+        await PublishedKeys(None).verify(forged)
+    assert refusal.value.status == 401
