@@ -20,8 +20,9 @@ FROM python:3.11-slim-bookworm
 # The folders that must be writable: everything else may be mounted read-only.
 #   /var/lib/tunescout    data of the one-process service, scratch of the others
 #   /var/cache/tunescout  code that numba has compiled for this machine's processor
+# Open like /tmp: a tmpfs mounted there takes over the mode, but belongs to root.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/tunescout tunescout \
-    && install -d -o tunescout -g tunescout -m 0750 /var/lib/tunescout /var/cache/tunescout
+    && install -d -o tunescout -g tunescout -m 1777 /var/lib/tunescout /var/cache/tunescout
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/var/lib/tunescout \
