@@ -81,6 +81,8 @@ class FingerprintService:
                     code=error.code,
                     reason=error.reason,
                 )
+        if await self._blobs.head(event.blob_key) is None:  # ended meanwhile, so what was just stored is left over
+            await self.on_song_ended(event)
         await self._bus.publish(fact)
 
     async def _fetch_song(self, event: SongUploaded, path: Path) -> None:
@@ -96,7 +98,7 @@ class FingerprintService:
         )
         cover_key = None
         if extract.cover is not None:
-            cover_key = f"covers/{event.song_id}"
+            cover_key = _cover_key(event.song_id)
             await self._blobs.put(cover_key, extract.cover.data, content_type=extract.cover.content_type)
         await self._store.put(event.song_id, extract.fingerprint)
         log.info("song.heard", song_id=event.song_id, peaks=len(extract.fingerprint.frames))
@@ -113,8 +115,9 @@ class FingerprintService:
         )
 
     async def on_song_ended(self, event: SongEvent) -> None:
-        """Remove the fingerprint of an upload that did not become a song, or is none any more."""
+        """Remove the fingerprint and the cover of an upload that did not become a song, or is none any more."""
         await self._store.delete(event.song_id)
+        await self._blobs.delete(_cover_key(event.song_id))
 
     async def on_query_submitted(self, event: QuerySubmitted) -> None:
         """Ask every shard about a clip, or tell why it can't be asked."""
@@ -155,6 +158,10 @@ class FingerprintService:
             await self._blobs.download(event.clip_key, path)
         else:
             await asyncio.to_thread(path.write_bytes, event.clip or b"")
+
+
+def _cover_key(song_id: str) -> str:
+    return f"covers/{song_id}"
 
 
 def _sha256(path: Path) -> str:

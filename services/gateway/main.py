@@ -29,4 +29,4 @@ def build(runtime: Runtime) -> ServiceApp:
     if isinstance(runtime.blobs, FolderStore):
         router.include_router(blob_routes(runtime.blobs))
     router.include_router(proxy.router)
-    return ServiceApp("gateway", router=router, start=inbox.open, stop=proxy.close)
+    return ServiceApp("gateway", router=router, start=inbox.open, background=[service.forget_clips], stop=proxy.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,10 @@ from shared.messaging.inbox import ReplyInbox
 from shared.storage.blobs import BlobStore
 
 log = structlog.get_logger()
+
+CLIPS = "queries/"
+"""Where clips are that are too large for a message."""
+FORGET_PAUSE_S = 300.0
 
 
 class QueryService:
@@ -66,7 +71,7 @@ class QueryService:
         return min(asked or self._settings.default_deadline_ms, self._settings.max_deadline_ms)
 
     async def _ask(self, query_id: str, clip: bytes, deadline: datetime) -> list[Reply]:
-        clip_key = f"queries/{query_id}" if len(clip) > self._settings.inline_clip_bytes else None
+        clip_key = f"{CLIPS}{query_id}" if len(clip) > self._settings.inline_clip_bytes else None
         question = QuerySubmitted(
             query_id=query_id,
             deadline=deadline,
@@ -103,6 +108,21 @@ class QueryService:
             await self._bus.publish(event)
         except Unavailable as error:
             log.warning("event.dropped", event_name=event.name, reason=error.reason)
+
+    async def forget_clips(self) -> None:
+        """Remove for ever the clips whose question was never finished, because its process or the bucket was gone."""
+        while True:
+            await asyncio.sleep(FORGET_PAUSE_S)
+            try:
+                await self._forget_clips(datetime.now(UTC) - timedelta(seconds=FORGET_PAUSE_S))
+            except Unavailable as error:
+                log.warning("clips.kept", reason=error.reason)
+
+    async def _forget_clips(self, before: datetime) -> None:
+        for blob in await self._blobs.list(CLIPS):
+            if blob.modified_at < before:
+                await self._blobs.delete(blob.key)
+                log.info("clip.forgotten", key=blob.key)
 
     async def history(self, user_id: str, *, limit: int, cursor: str | None) -> tuple[list[Answer], str | None]:
         """Return what somebody has asked, newest first."""

@@ -249,8 +249,6 @@ class IngestService:
             if song.upload_id is not None:
                 await self._blobs.abort_multipart(song.blob_key, song.upload_id)
             await self._blobs.delete(song.blob_key)
-            if song.cover_key is not None:
-                await self._blobs.delete(song.cover_key)
 
     async def refuse_duplicate(
         self, song: Song, proof: Duplicate, *, content_sha256: str | None = None, also: list[Write]
