@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -50,7 +51,8 @@ class PublishedKeys:
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._keys: dict[str, Any] = {}
-        self._fetched_at = -REFETCH_PAUSE_S
+        self._fetched_at = -math.inf
+        self._failure: Exception | None = None
         self._fetching = asyncio.Lock()
 
     def publish(self, key_set: dict[str, Any]) -> None:
@@ -91,17 +93,21 @@ class PublishedKeys:
             async with self._fetching:
                 if key_id not in self._keys and time.monotonic() - self._fetched_at >= REFETCH_PAUSE_S:
                     await self._fetch(self._url)
-        if key_id not in self._keys:
-            raise jwt.InvalidTokenError("unknown key")
-        return self._keys[key_id]
+        if key_id in self._keys:
+            return self._keys[key_id]
+        if self._failure is not None:
+            raise Unavailable("the keys of the auth service cannot be read") from self._failure
+        raise jwt.InvalidTokenError("unknown key")
 
     async def _fetch(self, url: str) -> None:
         try:
             async with httpx.AsyncClient(timeout=5) as client:
                 answer = (await client.get(url)).raise_for_status()
             self.publish(answer.json())
+            self._failure = None
         except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise Unavailable("the keys of the auth service cannot be read") from error
+            self._failure = error
+        # After a failure too: requests that wait for one another's attempts would wait for ever.
         self._fetched_at = time.monotonic()
 
 

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
-from shared.errors import Rejected
+from deploy.local.ports import free_block
+from shared.errors import Rejected, Unavailable
 from shared.events import UserRegistered
 from shared.messaging.bus import Subscription
 from shared.messaging.memory import MemoryBus
@@ -63,11 +64,20 @@ async def test_large_body_is_refused_before_it_is_held_in_memory(tmp_path: Path)
         assert (await client.post("/words", json={"text": "x" * MAX_BODY_BYTES})).status_code == 413
 
 
-async def test_process_that_signs_tokens_itself_trusts_no_other_key() -> None:
-    forged = jwt.encode(
-        {"sub": "x"}, Ed25519PrivateKey.generate(), ALGORITHM, headers={"typ": TOKEN_TYPE, "kid": "other"}
-    )
+def forged_token() -> str:
+    key = Ed25519PrivateKey.generate()
+    return jwt.encode({"sub": "x"}, key, ALGORITHM, headers={"typ": TOKEN_TYPE, "kid": "other"})
 
+
+async def test_process_that_signs_tokens_itself_trusts_no_other_key() -> None:
     with pytest.raises(Rejected) as refusal:
-        await PublishedKeys(None).verify(forged)
+        await PublishedKeys(None).verify(forged_token())
     assert refusal.value.status == 401
+
+
+async def test_nobody_is_signed_out_because_auth_is_away() -> None:
+    keys = PublishedKeys(f"http://127.0.0.1:{free_block(1)}/v1/auth/keys")
+
+    for _ in range(2):  # asked only the first time
+        with pytest.raises(Unavailable):
+            await keys.verify(forged_token())
