@@ -1,4 +1,6 @@
-# One image, every service: `docker run IMAGE gateway`, `docker run IMAGE fingerprint`, ... `docker run IMAGE` is all of them.
+# One image, every service: `docker run IMAGE gateway`, `docker run IMAGE fingerprint`, ... or all of them in one process:
+#   docker run -p 127.0.0.1:8000:8000 -v tunescout:/var/lib/tunescout IMAGE
+# Under another address or port, TUNESCOUT_PUBLIC_URL says where clients upload to and play from.
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -30,7 +32,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TUNESCOUT_DATA_DIR=/var/lib/tunescout \
-    TUNESCOUT_HOST=0.0.0.0
+    TUNESCOUT_HOST=0.0.0.0 \
+    TUNESCOUT_PUBLIC_URL=http://127.0.0.1:8000
 USER 10001:10001
 VOLUME ["/var/lib/tunescout"]
 EXPOSE 8000
