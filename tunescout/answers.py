@@ -89,10 +89,10 @@ class MultipartUpload(Said):
 
 
 class Registration(Said):
-    """A song that waits for its bytes, and how to hand them over."""
+    """A song that waits for its bytes, and how to hand them over; nothing of that where they are there already."""
 
     song: Song
-    upload: Annotated[SingleUpload | MultipartUpload, Field(discriminator="kind")]
+    upload: Annotated[SingleUpload | MultipartUpload, Field(discriminator="kind")] | None = None
 
 
 class SongPage(Said):

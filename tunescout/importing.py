@@ -223,6 +223,8 @@ def _content_type(path: Path) -> str | None:
 
 def _requests(registration: Registration, size_bytes: int) -> Iterator[tuple[UploadRequest, int, int]]:
     """Iterate over the requests that store a file, with the range of bytes that each one carries."""
+    if registration.upload is None:
+        return
     if isinstance(registration.upload, SingleUpload):
         yield registration.upload.request, 0, size_bytes
         return

@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 REFUSED = ("same_recording", "contained")
 """Relations of an upload to a known song that make it a duplicate."""
+MOST_OVERTAKEN = 50
+"""Half of what one transaction can hold."""
 TRIES = 8
 PAUSE_S = 0.05
 
@@ -94,7 +96,9 @@ class Decision:
                 await refuse(song, proof, also=[still_ready(other)])
                 return
         rivals = [other for other in others.values() if other.status is Status.FINGERPRINTED]
-        await self._make_ready(song, rivals)
+        # The oldest are enough: all who decide about the same recording overtake the oldest of them, so only one can.
+        rivals.sort(key=lambda rival: (rival.created_at, rival.song_id))
+        await self._make_ready(song, rivals[:MOST_OVERTAKEN])
 
     async def _compare(self, song: Song) -> list[Comparison]:
         among = [other for other in await self._store.undecided() if other != song.song_id]

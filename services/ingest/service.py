@@ -166,6 +166,8 @@ class IngestService:
     ) -> tuple[list[Song], str | None]:
         """Return songs that match all that is asked, and the cursor of the next page."""
         wanted = words_of(query, artist, album)
+        if not wanted and (query or artist or album):
+            return [], None  # nothing but signs, which no song is found by
         if wanted:
             rarest = max(wanted, key=len)
             songs, following = await self._store.find_by_word(rarest, limit=limit, cursor=cursor)

@@ -188,6 +188,11 @@ class SongStore:
         songs = await self.find_many(str(item["pk"]).removeprefix("song#") for item in page.items)
         return [song for song in songs if song.status is status]
 
+    async def has_entered(self, status: Status, *, since: datetime) -> bool:
+        """Tell whether any song has come into a state since a time."""
+        page = await self._table.query_index(_STAGE, status.value, sk_from=since.isoformat(), limit=1)
+        return bool(page.items)
+
 
 # --- Writes that go with a change ---
 

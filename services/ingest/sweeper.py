@@ -39,9 +39,11 @@ class Sweeper:
         """Look once."""
         now = datetime.now(UTC)
         stuck_since = now - timedelta(seconds=self._settings.stuck_after_s)
-        for status in (Status.UPLOADED, Status.FINGERPRINTED):
-            await self._each(status, stuck_since, self._service.resume)
         abandoned_since = now - timedelta(seconds=self._settings.abandoned_after_s)
+        # While songs move, others may just be waiting for their turn: announced again they would be decoded twice.
+        is_busy = await self._store.has_entered(Status.READY, since=stuck_since)
+        await self._each(Status.UPLOADED, abandoned_since if is_busy else stuck_since, self._service.resume)
+        await self._each(Status.FINGERPRINTED, stuck_since, self._service.resume)
         await self._each(Status.AWAITING_UPLOAD, abandoned_since, self._service.abandon)
 
     async def _each(self, status: Status, since: datetime, treat: Callable[[Song], Awaitable[None]]) -> None:

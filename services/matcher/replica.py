@@ -72,10 +72,15 @@ class Replica:
         """Note that a song has come or gone."""
         if not self.shard.owns(event.song_id):
             return
-        if self.state is State.ACTIVE:
-            await self._apply(event)
-        else:
+        if self.state is not State.ACTIVE:
             self._kept.append(event)
+            return
+        try:
+            await self._apply(event)
+        except Unavailable as error:
+            # Retried too often, the change would be lost to this replica for good; reading everything again finds it.
+            log.warning("replica.deferred", reason=error.reason)
+            await self.on_reconnected()
 
     async def on_reconnected(self) -> None:
         """Note that changes may have been missed."""

@@ -30,7 +30,7 @@ def event_bus(settings: Settings, service: str, replica: str | None = None) -> E
             replica=replica or socket.gethostname(),
             graceful_stop_s=settings.graceful_stop_s,
         )
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # accounts and audio are nobody else's business
     return MemoryBus(settings.data_dir / "events.sqlite", graceful_stop_s=settings.graceful_stop_s)
 
 
