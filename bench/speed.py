@@ -11,6 +11,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,25 @@ def indexing(paths: Sequence[Path], rounds: int) -> dict[str, float]:
     return {stage: music_s / max(taken, 1e-9) for stage, taken in spent.items()}
 
 
+def density(paths: Sequence[Path]) -> dict[str, float]:
+    """Return how many hashes a second of music has, and what they take on disk and in the index."""
+    index = Index()
+    music_s = packed_bytes = 0.0
+    for path in paths:
+        fingerprint = fingerprint_song(decode(path, sample_rate_hz=SAMPLE_RATE_HZ).samples)
+        index.add(str(path), 0, fingerprint)
+        music_s += fingerprint.duration_s
+        packed_bytes += len(fingerprint.pack())
+    index.merge()
+    stats = index.stats()
+    return {
+        "hashes_per_s": stats.postings / music_s,
+        "stored_bytes_per_hash": packed_bytes / stats.postings,
+        "stored_bytes_per_minute": 60 * packed_bytes / music_s,
+        "index_bytes_per_minute": 60 * stats.size_bytes / music_s,
+    }
+
+
 def native_sample_rate_hz(path: Path) -> int:
     """Return the sample rate of a file."""
     with av.open(path) as container:
@@ -108,12 +128,10 @@ def whole_file(paths: Sequence[Path], rounds: int) -> dict[str, float]:
         for _ in range(rounds):
             decoding = min(decoding, cpu_s(partial(decode, mp3, sample_rate_hz=SAMPLE_RATE_HZ), 1))
             whole = min(whole, cpu_s(fingerprinted, 1))
-        packed = len(fingerprinted())
     return {
         "decode_and_resample_s": float(decoding),
         "to_packed_fingerprint_s": float(whole),
         "ratio": float(whole / decoding),
-        "packed_bytes": packed,
     }
 
 
@@ -162,9 +180,11 @@ def transposed(fingerprint: Fingerprint, steps: int) -> Fingerprint:
     """Return a song that sounds like another, higher by `steps` times a sixth of a semitone at 1 kHz."""
     moved = fingerprint.frequencies.astype(np.int64) + 5 * steps
     wrapped = FEWEST_STEPS + (moved - FEWEST_STEPS) % (MOST_STEPS - FEWEST_STEPS)
-    order = np.lexsort((wrapped, fingerprint.frames))
-    frequencies = wrapped[order].astype(np.uint16)
-    return Fingerprint(fingerprint.algorithm, fingerprint.duration_s, fingerprint.frames[order], frequencies)
+    higher = replace(fingerprint, frequencies=wrapped.astype(np.uint16))
+    order = np.lexsort((higher.frequencies, higher.frames))
+    columns: dict[str, Any] = {column.name: getattr(higher, column.name) for column in fields(higher)}
+    columns.update({name: one[order] for name, one in columns.items() if isinstance(one, np.ndarray)})
+    return replace(higher, **columns)
 
 
 def noisy_clip(song: Samples, clip_s: float, rng: np.random.Generator) -> Samples:
@@ -193,6 +213,7 @@ def main() -> None:
     figures: dict[str, dict[str, Any]] = {
         "indexing_x_real_time": indexing(paths, arguments.rounds),
         "whole_mp3": whole_file(paths, max(5, arguments.rounds)),
+        "density": density(paths),
         "query": querying(paths, arguments.songs, arguments.clips, arguments.length, arguments.rounds),
     }
     for part, values in figures.items():
