@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.random import Generator
+from scipy import signal
 
 from bench.degrade import CONDITIONS, LEAD_S, Condition, Music
 from bench.noises import SAMPLE_RATE_HZ, Samples
@@ -30,6 +31,15 @@ SILENCE_DBFS = -50.0
 
 SILENCE_DB = -25.0
 """Level below the song's own that counts as a silent place, in dB."""
+
+COARSER = 11
+"""How much lower the sample rate is at which a song is compared with itself: 4 kHz."""
+
+SAME_CORRELATION = 0.9
+"""Correlation of two passages from which on they are the same sound. Played again by people it stays far below."""
+
+APART_S = 0.1
+"""Passages nearer to one another than this are one place, in seconds."""
 
 PLACES = 50
 """Places that are tried before the last is taken as it is."""
@@ -76,13 +86,14 @@ class CutClip:
         What it is.
     path : Path
         Its file: FLAC, mono, 16 bits.
-    begin_s : float
-        Where in the song it begins, in seconds: the truth.
+    begins_s : tuple of float
+        Where in the song it begins, in seconds: the place that it was cut from, then all others where the song repeats
+        the very same sound. Each is true.
     """
 
     clip: Clip
     path: Path
-    begin_s: float
+    begins_s: tuple[float, ...]
 
 
 def generator(seed: int, *what: object) -> Generator:
@@ -142,13 +153,43 @@ def _cut_song(song_and_clips: tuple[Song, list[Clip]], *, folder: Path, crowd_pa
     song, clips = song_and_clips
     samples = decode(song.path, sample_rate_hz=SAMPLE_RATE_HZ).samples
     voices = np.load(crowd_path, mmap_mode="r")
+    coarse = signal.resample_poly(samples, 1, COARSER).astype(np.float32)
     cuts = []
     for clip in clips:
         degraded, begin = degraded_clip(samples, clip, voices, seed)
         path = folder / clip.name
         soundfile.write(path, degraded, CONDITIONS[clip.condition].sample_rate_hz, format="FLAC", subtype="PCM_16")
-        cuts.append(CutClip(clip, path, begin / SAMPLE_RATE_HZ))
+        length_s = clip.length_s * CONDITIONS[clip.condition].speed
+        others_s = repetitions(coarse, begin / SAMPLE_RATE_HZ, length_s) if clip.is_known else ()
+        cuts.append(CutClip(clip, path, (begin / SAMPLE_RATE_HZ, *others_s)))
     return cuts
+
+
+def repetitions(coarse: Samples, begin_s: float, length_s: float) -> tuple[float, ...]:
+    """Return the other places of a song with the same sound as one of its passages, to the sample: music made of loops.
+
+    Parameters
+    ----------
+    coarse : float32 [shape=(n,)]
+        The whole song, at `SAMPLE_RATE_HZ` divided by `COARSER`.
+    begin_s, length_s : float
+        The passage, in seconds.
+
+    Returns
+    -------
+    tuple of float
+        Where they begin, in seconds: all places whose correlation with the passage is at least `SAME_CORRELATION`.
+    """
+    rate_hz = SAMPLE_RATE_HZ / COARSER
+    begin, length = round(begin_s * rate_hz), round(length_s * rate_hz)
+    passage = coarse[begin : begin + length].astype(np.float64)
+    products = signal.fftconvolve(coarse.astype(np.float64), passage[::-1], "valid")
+    energies = np.cumsum(np.concatenate([[0.0], coarse.astype(np.float64) ** 2]))
+    energies = energies[len(passage) :] - energies[: len(energies) - len(passage)]
+    likeness = products / np.sqrt(np.maximum(energies * np.sum(passage**2), 1e-12))
+    apart = round(APART_S * rate_hz)
+    places = signal.find_peaks(likeness, height=SAME_CORRELATION, distance=apart)[0]
+    return tuple(float(place / rate_hz) for place in places if abs(place - begin) > apart)
 
 
 def degraded_clip(samples: Samples, clip: Clip, voices: Samples, seed: int) -> tuple[Samples, int]:

@@ -300,7 +300,7 @@ def _call(command: Sequence[str], environment: Mapping[str, str] | None = None) 
     )
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        raise RuntimeError(f"{Path(command[0]).name} ended with {done.returncode}: {lines[-1]}")
+        raise RuntimeError(f"{Path(command[0]).name} ended with {done.returncode}: {lines[-1][:200]}")
     return done.stdout + "\n" + done.stderr, _cpu_s() - begun
 
 

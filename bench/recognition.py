@@ -92,7 +92,7 @@ def _verdict(clip: CutClip, answer: Answer | None, is_same_sound: bool) -> Verdi
         return Verdict(clip.clip.is_known, None, False, False, None)
     # Only in the song itself, not in another copy of it, is the place known.
     has_place = is_right and answer.begin_s is not None and answer.song.name == clip.clip.song.path.name
-    error_s = abs((answer.begin_s or 0.0) - clip.begin_s) if has_place else None
+    error_s = min(abs((answer.begin_s or 0.0) - begin_s) for begin_s in clip.begins_s) if has_place else None
     return Verdict(clip.clip.is_known, answer.score, is_right, answer.is_answer, error_s)
 
 

@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.clips import Clip, cut, degraded_clip, plan
+from bench.clips import COARSER, Clip, cut, degraded_clip, plan, repetitions
 from bench.degrade import CONDITIONS
 from bench.noises import SAMPLE_RATE_HZ
 from bench.songs import Song, digest, overlapping, split
@@ -81,7 +81,7 @@ def test_cut_clips_are_the_same_every_time_and_lie_where_they_say(tmp_path: Path
     clips = [Clip(name, 3, number, song, True) for name in ("clean", "phone+5dB") for number in range(2)]
     (first, *others), again = (list(cut(clips, VOICES, tmp_path / name, 7, jobs=1)) for name in ("one", "two"))
     assert [one.path.read_bytes() for one in (first, *others)] == [one.path.read_bytes() for one in again]
-    begin = round(first.begin_s * SAMPLE_RATE_HZ)
+    begin = round(first.begins_s[0] * SAMPLE_RATE_HZ)
     samples, sample_rate_hz = soundfile.read(first.path, dtype="float32")
     assert sample_rate_hz == SAMPLE_RATE_HZ
     np.testing.assert_allclose(samples, TUNE[begin : begin + len(samples)], atol=2**-14)
@@ -93,3 +93,10 @@ def test_silent_places_are_not_cut(seed: int) -> None:
     clip = Clip("clean", 3, 0, Song(Path("song.flac"), "digest", 55.0), True)
     degraded, _ = degraded_clip(samples, clip, SILENT, seed)
     assert np.abs(degraded).reshape(6, -1).max(axis=1).min() > 0.01
+
+
+def test_a_loop_begins_wherever_it_is_repeated() -> None:
+    once, other = tune(6, 8.0, SAMPLE_RATE_HZ // COARSER), tune(7, 8.0, SAMPLE_RATE_HZ // COARSER)
+    looped = np.concatenate([once, other, once, 0.5 * once])
+    assert repetitions(looped, 2.0, 5.0) == pytest.approx([18.0, 26.0], abs=0.01)
+    assert repetitions(looped, 9.0, 5.0) == ()
