@@ -240,7 +240,8 @@ class Match(Message):
     song_begin_ms: int
     song_end_ms: int
     time_skew: float = Field(default=1.0, description="Speed of the clip relative to the song; 1.02 is 2 % fast.")
-    aligned_hashes: int
+    pitch_skew: float = Field(default=1.0, description="Pitch of the clip relative to the song; 1.06 is a semitone up.")
+    aligned_hashes: int = Field(description="Peaks of the song that are heard in the clip.")
 
 
 class Comparison(Message):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ALGORITHM = "peaks-1"
+ALGORITHM = "peaks-2"
 """Version of the peak extraction that this code computes and can compare."""
 
 SAMPLE_RATE_HZ = 8_000
@@ -35,10 +35,13 @@ BIN_WIDTH_HZ = SAMPLE_RATE_HZ / WINDOW
 STEPS_PER_BIN = 4
 """Resolution of a peak's frequency: quarters of a bin."""
 
+LEVEL_OF_FULL_SCALE = 200
+"""Level of a sine at full scale, in decibels: levels down to -200 dBFS, and what is clipped, fit into a byte."""
+
 _HEADER = struct.Struct("<4sBBdII")
 """Magic, format version, length of the algorithm's name, duration in seconds, peaks, CRC-32 of all else."""
 _MAGIC = b"TSFP"
-_FORMAT = 1
+_FORMAT = 2
 _MOST_PEAKS = 1 << 22
 """More than the peaks of 17 hours at 60 a second: a header that claims more is damaged."""
 _LONG_STEP = 255
@@ -59,18 +62,22 @@ class Fingerprint:
         Time of each peak, in spectrogram frames.
     frequencies : uint16 [shape=(peaks,)]
         Frequency of each peak, in quarters of a spectrogram bin.
+    levels : uint8 [shape=(peaks,)]
+        Level of each peak, in decibels; `LEVEL_OF_FULL_SCALE` is a sine at full scale. Levels rank the peaks of one
+        recording: which of them form landmarks, and which are only evidence.
     """
 
     algorithm: str
     duration_s: float
     frames: NDArray[np.uint32]
     frequencies: NDArray[np.uint16]
+    levels: NDArray[np.uint8]
 
     def pack(self) -> bytes:
-        """Return the stored form: a header, then delta-coded and compressed peaks, about 2 bytes each.
+        """Return the stored form: a header, then delta-coded and compressed peaks, less than 3 bytes each.
 
         The peaks are laid out by column, because bytes that mean the same compress best side by side: steps between
-        frames, steps of 255 and more, high bytes and low bytes of the frequencies.
+        frames, steps of 255 and more, high bytes and low bytes of the frequencies, levels.
 
         Raises
         ------
@@ -80,13 +87,15 @@ class Fingerprint:
         frames = self.frames.astype(np.int64)
         steps = np.diff(frames, prepend=0)
         name = self.algorithm.encode()
-        if len(frames) != len(self.frequencies) or len(frames) > _MOST_PEAKS or len(name) > 255 or (steps < 0).any():
+        lengths = {len(frames), len(self.frequencies), len(self.levels)}
+        if len(lengths) > 1 or len(frames) > _MOST_PEAKS or len(name) > 255 or (steps < 0).any():
             raise ValueError("not a fingerprint: its peaks must be sorted by frame, and fewer than 4 million")
         columns = (
             np.minimum(steps, _LONG_STEP).astype(np.uint8),
             steps[steps >= _LONG_STEP].astype("<u4"),
             (self.frequencies >> 8).astype(np.uint8),
             (self.frequencies & 0xFF).astype(np.uint8),
+            self.levels,
         )
         body = name + zlib.compress(b"".join(column.tobytes() for column in columns), 9)
         return _header(len(name), self.duration_s, len(frames), body) + body
@@ -112,21 +121,21 @@ class Fingerprint:
             raise ValueError(f"packed fingerprint has a duration of {duration_s} s")
         try:
             algorithm = body[:name_length].decode()
-            # The claimed count bounds what is allocated: 3 bytes a peak, 4 more where a step is long.
-            peaks = zlib.decompressobj().decompress(body[name_length:], 7 * count + 1)
+            # The claimed count bounds what is allocated: 4 bytes a peak, 4 more where a step is long.
+            peaks = zlib.decompressobj().decompress(body[name_length:], 8 * count + 1)
         except zlib.error as error:
             raise ValueError("packed fingerprint is damaged") from error
         steps = np.frombuffer(peaks, np.uint8, min(count, len(peaks))).astype(np.int64)
         long_steps = np.flatnonzero(steps == _LONG_STEP)
-        if len(peaks) != 3 * count + 4 * len(long_steps):
+        if len(peaks) != 4 * count + 4 * len(long_steps):
             raise ValueError("packed fingerprint is damaged")
         steps[long_steps] = np.frombuffer(peaks, "<u4", len(long_steps), count)
         frames = np.cumsum(steps)
         if count and frames[-1] > 0xFFFF_FFFF:
             raise ValueError("packed fingerprint is damaged")
-        high = np.frombuffer(peaks, np.uint8, count, len(peaks) - 2 * count).astype(np.uint16)
-        low = np.frombuffer(peaks, np.uint8, count, len(peaks) - count)
-        return cls(algorithm, duration_s, frames.astype(np.uint32), ((high << 8) | low).astype(np.uint16))
+        high, low, levels = np.frombuffer(peaks, np.uint8, 3 * count, len(peaks) - 3 * count).reshape(3, count)
+        frequencies = ((high.astype(np.uint16) << 8) | low).astype(np.uint16)
+        return cls(algorithm, duration_s, frames.astype(np.uint32), frequencies, levels)
 
 
 def _header(name_length: int, duration_s: float, count: int, body: bytes) -> bytes:

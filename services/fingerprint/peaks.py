@@ -1,7 +1,7 @@
 """Which points of a spectrogram will still be there after noise, a codec and a loudspeaker?
 
-Those that are louder than everything around them. A point is a peak when it is the maximum of the rectangle of
-`REACH_BINS` and `REACH_FRAMES` around it; of these, the loudest of every half second are kept.
+Those that are louder than everything around them. A point is a peak when it is the maximum of the rectangle
+of the reach around it; of these, the loudest of every half second are kept.
 """
 
 from __future__ import annotations
@@ -47,12 +47,20 @@ class Peaks:
     loudest_dbfs: float
 
 
-def find_peaks(spectrogram: Iterable[Block]) -> Peaks:
-    """Return all local maxima of a spectrogram whose blocks overlap by `REACH_FRAMES`."""
+def find_peaks(spectrogram: Iterable[Block], reach_bins: int = REACH_BINS, reach_frames: int = REACH_FRAMES) -> Peaks:
+    """Return all local maxima of a spectrogram whose blocks overlap by `reach_frames`.
+
+    Parameters
+    ----------
+    spectrogram : iterable of Block
+        The recording.
+    reach_bins, reach_frames : int
+        How far around a peak everything is less loud; those of a song where nothing else is said.
+    """
     frames, frequencies, powers = [np.empty(0, np.uint32)], [np.empty(0, np.uint16)], [np.empty(0, np.float32)]
     loudest = 0.0
     for block in spectrogram:
-        rows, steps, heights, frame_power = _local_maxima(block.power, block.begin, block.end)
+        rows, steps, heights, frame_power = _local_maxima(block.power, block.begin, block.end, reach_bins, reach_frames)
         frames.append((rows + block.first_frame).astype(np.uint32))
         frequencies.append(steps)
         powers.append(heights)
@@ -78,15 +86,16 @@ def strongest(peaks: Peaks, quota: int) -> NDArray[np.intp]:
 
 @njit(cache=True, nogil=True)
 def _local_maxima(
-    power: NDArray[np.float32], begin: int, end: int
+    power: NDArray[np.float32], begin: int, end: int, reach_bins: int, reach_frames: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.float32], float]:
     """Return rows, quarter-bin frequencies and powers of the maxima in rows `begin` to `end`, and the loudest frame."""
     band = HIGHEST_BIN - LOWEST_BIN + 1
     loudest_near = np.empty((power.shape[0], band), np.float32)
     for row in range(power.shape[0]):
-        _sliding_maximum(power[row, LOWEST_BIN - REACH_BINS : HIGHEST_BIN + REACH_BINS + 1], loudest_near[row])
+        near = power[row, LOWEST_BIN - reach_bins : HIGHEST_BIN + reach_bins + 1]
+        _sliding_maximum(near, 2 * reach_bins + 1, loudest_near[row])
 
-    most = (end - begin) * (band // (REACH_BINS + 1) + 1)
+    most = (end - begin) * (band // (reach_bins + 1) + 1)
     rows, steps, heights = np.empty(most, np.int64), np.empty(most, np.uint16), np.empty(most, np.float32)
     count = 0
     loudest_frame = 0.0
@@ -95,7 +104,9 @@ def _local_maxima(
         for column in range(band):
             height = power[row, LOWEST_BIN + column]
             frame_power += height
-            if height < loudest_near[row, column] or height <= 0 or not _stands_out(loudest_near, row, column, height):
+            if height < loudest_near[row, column] or height <= 0:
+                continue
+            if not _stands_out(loudest_near, row, column, height, reach_frames):
                 continue
             if count and rows[count - 1] == row and steps[count - 1] >= STEPS_PER_BIN * (LOWEST_BIN + column - 1) - 2:
                 continue  # two equal neighbours are one peak
@@ -108,9 +119,8 @@ def _local_maxima(
 
 
 @njit(cache=True, nogil=True)
-def _sliding_maximum(values: NDArray[np.float32], maxima: NDArray[np.float32]) -> None:
-    """Write the maximum of every ``2 * REACH_BINS + 1`` neighbours, from maxima of 2, 4, 8 … of them."""
-    width = 2 * REACH_BINS + 1
+def _sliding_maximum(values: NDArray[np.float32], width: int, maxima: NDArray[np.float32]) -> None:
+    """Write the maximum of every `width` neighbours, from maxima of 2, 4, 8 … of them."""
     widest = values.copy()
     covered = 1
     while covered < width:
@@ -122,12 +132,12 @@ def _sliding_maximum(values: NDArray[np.float32], maxima: NDArray[np.float32]) -
 
 
 @njit(cache=True, nogil=True)
-def _stands_out(loudest_near: NDArray[np.float32], row: int, column: int, height: float) -> bool:
+def _stands_out(loudest_near: NDArray[np.float32], row: int, column: int, height: float, reach_frames: int) -> bool:
     # Strictly louder than before: of a note that is held without any change, only the onset is a peak.
-    for other in range(max(0, row - REACH_FRAMES), row):
+    for other in range(max(0, row - reach_frames), row):
         if loudest_near[other, column] >= height:
             return False
-    for other in range(row + 1, min(row + REACH_FRAMES + 1, loudest_near.shape[0])):
+    for other in range(row + 1, min(row + reach_frames + 1, loudest_near.shape[0])):
         if loudest_near[other, column] > height:
             return False
     return True

@@ -17,6 +17,9 @@ _HANN: NDArray[np.float32] = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 FULL_SCALE_POWER = float(WINDOW * np.sum(np.square(_HANN, dtype=np.float64)) / 2)
 """Sum of one frame's power over all bins for a signal whose mean square is 1 (Parseval's theorem)."""
 
+SINE_POWER = float(np.square(np.sum(_HANN, dtype=np.float64) / 2))
+"""Power of the peak of a sine at full scale in the middle of a bin."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:

@@ -36,6 +36,7 @@ class ClipMatch(BaseModel):
     song_begin_ms: int = Field(description="Matched part of the song.")
     song_end_ms: int
     time_skew: float = Field(description="Speed of the clip relative to the song; 1.02 is 2 % fast.")
+    pitch_skew: float = Field(1.0, description="Pitch of the clip relative to the song; 1.06 is a semitone up.")
 
     @classmethod
     def of(cls, match: Match, song: LibraryEntry, clip_ms: int) -> ClipMatch:
@@ -60,6 +61,7 @@ class ClipMatch(BaseModel):
             song_begin_ms=match.song_begin_ms,
             song_end_ms=match.song_end_ms,
             time_skew=match.time_skew,
+            pitch_skew=match.pitch_skew,
         )
 
 

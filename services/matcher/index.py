@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.matcher.comparison import Agreement, audible_seconds, compare
-from services.matcher.landmarks import Landmarks, clip_landmarks, song_landmarks
-from services.matcher.parameters import CANDIDATES, COMPARISON_SPAN, LEAST_SPAN_SCORE, MOST_CLIP_FRAMES
-from services.matcher.scoring import Alignment, align, answer_threshold, candidates, confidence, hits
+from services.matcher.landmarks import Landmarks, song_landmarks
+from services.matcher.parameters import COMPARISON_SPAN, LEAST_SPAN_SCORE
+from services.matcher.scoring import answer_threshold, candidates, confidence, hits
+from services.matcher.search import Place, best_places
 from services.matcher.segment import MOST_PARTS, Segment, merged
 from shared.events import Comparison, Match
 from shared.fingerprint import ALGORITHM, FRAME_RATE_HZ, Fingerprint
@@ -81,7 +82,7 @@ class Index:
             number = self._next_number
             self._next_number += 1
             segments = self._without(song_id)
-            segments += (Segment.of_song(number, landmarks, fingerprint.duration_s),)
+            segments += (Segment.of_song(number, landmarks, fingerprint),)
             while len(segments) - 2 >= self._claimed and _belong_together(*segments[-2:]):
                 segments = (*segments[:-2], merged(segments[-2:]))
             self._songs[number] = _Song(song_id, audible_seconds(landmarks))
@@ -135,28 +136,13 @@ class Index:
         ValueError
             The fingerprint is of another algorithm.
         """
-        landmarks = clip_landmarks(_comparable(clip)).between(0, MOST_CLIP_FRAMES)
-        if not len(landmarks.anchors):
-            return []
-        segments = self._segments
-        proposed = [(segment, one) for segment in segments for one in candidates(segment, landmarks)]
-        proposed.sort(key=lambda pair: -pair[1].score)
-        numbers: dict[Segment, list[int]] = {}
-        for segment, candidate in proposed[:CANDIDATES]:
-            numbers.setdefault(segment, []).append(candidate.number)
-        found = [
-            (song, align(shared, landmarks))
-            for segment in numbers
-            for shared in hits(segment, landmarks, numbers[segment])
-            if (song := self._songs.get(shared.number)) is not None
-        ]
-        found.sort(key=lambda pair: -pair[1].score)
         size = self.song_count if catalogue_size is None else catalogue_size
-        scores = [alignment.score for _, alignment in found]
+        places = best_places(self._segments, _comparable(clip), answer_threshold(size))
+        found = [(song, place) for place in places if (song := self._songs.get(place.number)) is not None]
+        scores = [place.score for _, place in found]
         return [
-            _match(song, alignment, max(scores[:place] + scores[place + 1 :][:1], default=0.0), size)
-            for place, (song, alignment) in enumerate(found[:limit])
-            if alignment.score > 0
+            _match(song, place, max(scores[:rank] + scores[rank + 1 :][:1], default=0.0), size)
+            for rank, (song, place) in enumerate(found[:limit])
         ]
 
     def compare(
@@ -186,7 +172,7 @@ class Index:
         for other_id, other in (among or {}).items():
             if other_id not in compared:
                 other_landmarks = song_landmarks(_comparable(other))
-                segment = Segment.of_song(0, other_landmarks, other.duration_s)
+                segment = Segment.of_song(0, other_landmarks, other)
                 alone = {0: _Song(other_id, audible_seconds(other_landmarks))}
                 compared.update(_agreements(segment, landmarks, alone))
         compared.pop(song_id, None)
@@ -242,10 +228,11 @@ def warm_up() -> None:
     rng = np.random.default_rng(0)
     frames = np.arange(0, 1_000, 2, dtype=np.uint32)
     frequencies = rng.integers(80, 1_996, len(frames), dtype=np.uint16)
-    song = Fingerprint(ALGORITHM, 16.0, frames, frequencies)
+    levels = rng.integers(100, 200, len(frames), dtype=np.uint8)
+    song = Fingerprint(ALGORITHM, 16.0, frames, frequencies, levels)
     index = Index()
     index.add("first", 0, song)
-    index.add("second", 0, Fingerprint(ALGORITHM, 16.0, frames, frequencies[::-1].copy()))
+    index.add("second", 0, Fingerprint(ALGORITHM, 16.0, frames, frequencies[::-1].copy(), levels))
     index.merge()
     index.search(song)
     index.compare("other", song)
@@ -283,21 +270,24 @@ def _compacted(group: list[Segment]) -> Segment:
     return merged(group)
 
 
-def _match(song: _Song, alignment: Alignment, rival_score: float, catalogue_size: int) -> Match:
+def _match(song: _Song, place: Place, rival_score: float, catalogue_size: int) -> Match:
     def milliseconds(frames: float) -> int:
         return round(1_000 * frames / FRAME_RATE_HZ)
 
+    found = place.alignment
     return Match(
         song_id=song.song_id,
-        score=alignment.score,
-        confidence=confidence(alignment.score, rival_score, catalogue_size),
-        is_answer=alignment.score >= answer_threshold(catalogue_size),
-        offset_ms=milliseconds(alignment.offset),
-        clip_begin_ms=milliseconds(alignment.first),
-        clip_end_ms=milliseconds(alignment.last),
-        song_begin_ms=milliseconds(alignment.offset + alignment.first),
-        song_end_ms=milliseconds(alignment.offset + alignment.last),
-        aligned_hashes=alignment.anchors,
+        score=place.score,
+        confidence=confidence(place.score, rival_score, catalogue_size),
+        is_answer=place.score >= answer_threshold(catalogue_size),
+        offset_ms=milliseconds(found.offset),
+        clip_begin_ms=milliseconds(found.first / place.warp.time),
+        clip_end_ms=milliseconds(found.last / place.warp.time),
+        song_begin_ms=milliseconds(found.offset + found.first),
+        song_end_ms=milliseconds(found.offset + found.last),
+        time_skew=place.warp.time,
+        pitch_skew=place.warp.pitch,
+        aligned_hashes=found.heard,
     )
 
 

@@ -1,8 +1,7 @@
-"""Which songs fit a clip, how well, and is it more than chance?
+"""Which places in which songs may a clip be from, and when is the best of them an answer?
 
-A song that contains the clip shares hashes with it at one and the same offset. Songs whose coarse histogram of offsets
-has the most surprising summit become candidates; for these the exact alignment is found, and scored by the logarithm of
-the likelihood ratio between the anchors that are aligned and those that chance would align in this very song.
+A song that contains the clip shares hashes with it at one and the same offset. The places where the histograms of
+offsets are highest become candidates, which `services.matcher.evidence` proves or refutes.
 """
 
 from __future__ import annotations
@@ -17,20 +16,27 @@ from numpy.typing import NDArray
 
 from services.matcher.landmarks import PITCH_SHIFT, Landmarks
 from services.matcher.parameters import (
-    ALIGNED_FRAMES,
     ANSWER_SCORE,
     BIN_FRAMES,
     CANDIDATES,
     CLEAR_LEAD,
     CLEAR_MARGIN,
+    COMMON_SHARE,
     CONFIDENCE_BASE,
     LEAD_SLOPE,
     LEAST_EXPECTED,
     MARGIN_SLOPE,
+    MOST_POSTINGS,
+    PLACES_PER_SONG,
 )
 from services.matcher.segment import FRAME_BITS, PART_FRAMES, REMOVED, Numbers, Segment, posting_range
 
 _OFFSET_BITS = 15
+_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
+_WEIGHT_BITS = 8
+_WEIGHT_MASK = (1 << _WEIGHT_BITS) - 1
+_WEIGHT_UNIT = 16
+"""Weights of hashes are sixteenths of a nat."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,41 +65,24 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True)
-class Alignment:
-    """The best place of a clip in a song.
-
-    Attributes
-    ----------
-    anchors : int
-        Distinct anchor times of the clip that are aligned.
-    score : float
-        Log-likelihood ratio against chance, in nats.
-    offset : float
-        Frame of the song at which the clip begins.
-    first, last : int
-        Frames of the clip between which anchors are aligned.
-    """
-
-    anchors: int
-    score: float
-    offset: float
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A song that deserves a close look.
+    """A place that deserves a close look.
 
     Attributes
     ----------
     number : int
         The song.
+    part : int
+        The part of its segment that was hit.
+    offset : int
+        Frame of the song at which the clip may begin; the true one is up to ``2 * BIN_FRAMES`` later.
     score : float
-        Nats of the highest summit of its coarse histogram of offsets.
+        Nats of the summit of the histogram of offsets: every common hash counts by how rare it is.
     """
 
     number: int
+    part: int
+    offset: int
     score: float
 
 
@@ -129,21 +118,36 @@ def confidence(score: float, rival_score: float, catalogue_size: int) -> float:
     return 1 / (1 + math.exp(-max(logit, -50.0)))
 
 
-def candidates(segment: Segment, landmarks: Landmarks) -> list[Candidate]:
-    """Return the songs of a segment that most likely contain a clip, best first."""
+def candidates(
+    segment: Segment, landmarks: Landmarks, most: int = CANDIDATES, most_postings: int = MOST_POSTINGS
+) -> list[Candidate]:
+    """Return the places in a segment that a clip most likely comes from, best first.
+
+    Of the rarest landmarks as many are looked up as have `most_postings` together: they tell most, and so the time
+    that a question takes is bounded.
+    """
     if not len(segment.postings) or not len(landmarks.anchors):
         return []
     length = int(landmarks.anchors[-1]) + 1
     keys = _coarse_offsets(
-        segment.hashes, segment.starts, segment.postings, segment.buckets, landmarks.hashes, landmarks.anchors, length
+        segment.hashes,
+        segment.starts,
+        segment.postings,
+        segment.buckets,
+        landmarks.hashes,
+        landmarks.anchors,
+        length,
+        most_postings,
     )
     keys.sort()
-    parts, scores = _summits(keys, segment.songs, segment.lengths, length)
-    best = np.argsort(-scores, kind="stable")[: 2 * CANDIDATES]
-    songs: dict[int, float] = {}
-    for part, score in zip(parts[best].tolist(), scores[best].tolist(), strict=True):
-        songs.setdefault(int(segment.songs[part]), score)
-    return [Candidate(number, score) for number, score in songs.items()][:CANDIDATES]
+    parts, bins, scores = _summits(keys, segment.songs, segment.lengths, length)
+    if len(scores) > most:
+        best = np.argpartition(-scores, most)[:most]
+        parts, bins, scores = parts[best], bins[best], scores[best]
+    best = np.argsort(-scores, kind="stable")
+    offsets = segment.begins[parts[best]] + BIN_FRAMES * bins[best] - length
+    columns = (segment.songs[parts[best]], parts[best], offsets, scores[best])
+    return [Candidate(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def hits(segment: Segment, landmarks: Landmarks, numbers: Sequence[int]) -> list[Hits]:
@@ -170,22 +174,6 @@ def hits(segment: Segment, landmarks: Landmarks, numbers: Sequence[int]) -> list
     ]
 
 
-def align(found: Hits, landmarks: Landmarks) -> Alignment:
-    """Return the offset at which most distinct anchor times of a clip agree.
-
-    What chance would align is measured in the song itself, at all other offsets: a song that repeats itself, or holds
-    its notes for long, has to agree all the more. And a note that is struck again is less evidence than another
-    one: what counts is the mean of the aligned anchors and of their distinct pitches, where these are fewer.
-    """
-    clip_frames, clip_anchors = int(landmarks.anchors[-1]) + 1, landmarks.anchor_times
-    aligned, pitches, elsewhere, offset, first, last = _densest_window(
-        found.times, found.offsets, found.pitches, clip_frames
-    )
-    evidence = (aligned + min(aligned, pitches)) / 2
-    expected = elsewhere * ALIGNED_FRAMES / (found.song_frames + clip_frames)
-    return Alignment(aligned, log_likelihood_ratio(evidence, expected, clip_anchors), offset, first, last)
-
-
 @njit(cache=True, nogil=True)
 def _coarse_offsets(
     hashes: Numbers,
@@ -195,53 +183,91 @@ def _coarse_offsets(
     wanted: Numbers,
     anchors: Numbers,
     length: int,
-) -> Numbers:
-    """Return ``part << 15 | bin of the offset`` for every posting that a clip hits."""
-    begins, ends = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
+    most_postings: int,
+) -> NDArray[np.uint64]:
+    """Return part, bin of the offset and weight, from high to low, for every posting that a clip hits."""
+    begins, counts = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
+    for i in range(len(wanted)):
+        begins[i], end = posting_range(hashes, starts, buckets, wanted[i])
+        counts[i] = end - begins[i]
+    longest = _longest_list(counts, max(len(postings) // COMMON_SHARE, 8), most_postings)
     total = 0
     for i in range(len(wanted)):
-        begins[i], ends[i] = posting_range(hashes, starts, buckets, wanted[i])
-        total += ends[i] - begins[i]
-    keys = np.empty(total, np.uint32)
-    count = 0
+        total += counts[i] if counts[i] <= longest else 0
+    keys = np.empty(total, np.uint64)
+    size = 0
     for i in range(len(wanted)):
+        if counts[i] == 0 or counts[i] > longest:
+            continue
+        weight = np.int64(_WEIGHT_UNIT * min(np.log(len(postings) / counts[i]), 15.9))
         shift = length - np.int64(anchors[i])
-        for position in range(begins[i], ends[i]):
+        for position in range(begins[i], begins[i] + counts[i]):
             posting = np.int64(postings[position])
             offset_bin = ((posting & (PART_FRAMES - 1)) + shift) // BIN_FRAMES
-            keys[count] = (posting >> FRAME_BITS << _OFFSET_BITS) | offset_bin
-            count += 1
+            keys[size] = (((posting >> FRAME_BITS << _OFFSET_BITS) | offset_bin) << _WEIGHT_BITS) | weight
+            size += 1
     return keys
 
 
 @njit(cache=True, nogil=True)
+def _longest_list(counts: NDArray[np.int64], limit: int, most_postings: int) -> int:
+    """Return the length of the longest posting list that is read, so that all are within a budget."""
+    total = 0
+    for count in np.sort(counts):
+        total += int(count)
+        if count > limit or total > most_postings:
+            return int(count) - 1
+    return limit
+
+
+@njit(cache=True, nogil=True)
 def _summits(
-    keys: Numbers, songs: Numbers, lengths: Numbers, length: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return every part that was hit, and the score of the highest two neighbouring bins of its offsets."""
-    parts, scores = np.empty(len(songs), np.int64), np.empty(len(songs), np.float64)
-    count = 0
-    begin = 0
+    keys: NDArray[np.uint64], songs: Numbers, lengths: Numbers, length: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return parts, bins and scores of the highest pairs of neighbouring bins of every part that was hit."""
+    room = PLACES_PER_SONG * len(songs)
+    parts, bins, scores = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64)
+    highest, places = np.empty(PLACES_PER_SONG, np.int64), np.empty(PLACES_PER_SONG, np.int64)
+    size = begin = 0
     while begin < len(keys):
-        part = np.int64(keys[begin]) >> _OFFSET_BITS
+        part = int(keys[begin]) >> (_OFFSET_BITS + _WEIGHT_BITS)
+        highest[:], places[:] = 0, -9
+        least = total = before = 0
+        bin_before = -9
+        last = (part + 1) << (_OFFSET_BITS + _WEIGHT_BITS)
         end = begin
-        highest = before = 0
-        bin_before = np.int64(-2)
-        while end < len(keys) and np.int64(keys[end]) >> _OFFSET_BITS == part:
-            key = keys[end]
-            run = end
-            while end < len(keys) and keys[end] == key:
+        while end < len(keys) and int(keys[end]) < last:
+            key = int(keys[end]) >> _WEIGHT_BITS
+            here = 0
+            while end < len(keys) and int(keys[end]) >> _WEIGHT_BITS == key:
+                here += int(keys[end]) & _WEIGHT_MASK
                 end += 1
-            here = end - run
-            highest = max(highest, here + before if np.int64(key) == bin_before + 1 else here)
-            before, bin_before = here, np.int64(key)
-        expected = max((end - begin) * 2.0 * BIN_FRAMES / (np.int64(lengths[part]) + length), LEAST_EXPECTED)
-        if songs[part] != REMOVED and highest > expected:
-            parts[count] = part
-            scores[count] = highest * np.log(highest / expected) - (highest - expected)
-            count += 1
+            total += here
+            offset_bin = key & _OFFSET_MASK
+            joined = offset_bin == bin_before + 1
+            if (here + before if joined else here) > least:
+                _take(highest, places, here + before if joined else here, bin_before if joined else offset_bin)
+                least = int(highest.min())
+            before, bin_before = here, offset_bin
+        expected = total * 2 * BIN_FRAMES / (np.int64(lengths[part]) + length)
+        for place in range(PLACES_PER_SONG):
+            if songs[part] != REMOVED and highest[place] > expected:
+                parts[size], bins[size] = part, places[place]
+                scores[size] = (highest[place] - expected) / _WEIGHT_UNIT
+                size += 1
         begin = end
-    return parts[:count], scores[:count]
+    return parts[:size], bins[:size], scores[:size]
+
+
+@njit(cache=True, nogil=True)
+def _take(highest: NDArray[np.int64], places: NDArray[np.int64], height: int, place: int) -> None:
+    """Keep a summit as one of the highest; of neighbours only the higher one."""
+    lowest = int(np.argmin(highest))
+    for i in range(len(places)):
+        if abs(places[i] - place) <= 1:
+            lowest = i
+    if height > highest[lowest]:
+        highest[lowest], places[lowest] = height, place
 
 
 @njit(cache=True, nogil=True)
@@ -276,42 +302,3 @@ def _hits(
             pitches[count] = wanted[i] >> PITCH_SHIFT
             count += 1
     return found[:count], times[:count], offsets[:count], pitches[:count]
-
-
-@njit(cache=True, nogil=True)
-def _densest_window(
-    times: NDArray[np.int32], offsets: NDArray[np.int32], pitches: NDArray[np.uint16], clip_frames: int
-) -> tuple[int, int, int, float, int, int]:
-    """Return what the best window of sorted offsets holds.
-
-    Its distinct times; its distinct pitches; the sum of the distinct times of all other windows; its mean offset; its
-    first and last time.
-    """
-    seen = np.zeros(clip_frames, np.int32)
-    last_window = np.full(clip_frames, np.iinfo(np.int64).min)
-    elsewhere = 0
-    begin = distinct = best = best_begin = best_end = 0
-    for end in range(len(times)):
-        window = offsets[end] // ALIGNED_FRAMES
-        elsewhere += last_window[times[end]] != window
-        last_window[times[end]] = window
-        distinct += seen[times[end]] == 0
-        seen[times[end]] += 1
-        while offsets[end] - offsets[begin] >= ALIGNED_FRAMES:
-            seen[times[begin]] -= 1
-            distinct -= seen[times[begin]] == 0
-            begin += 1
-        # Of windows with equally many anchors, the one with more hits lies better.
-        if distinct > best or (distinct == best and end + 1 - begin > best_end - best_begin):
-            best, best_begin, best_end = distinct, begin, end + 1
-    if best == 0:
-        return 0, 0, 0, 0.0, 0, 0
-    middle = offsets[(best_begin + best_end) // 2]
-    total = count = 0
-    for i in range(best_begin, best_end):
-        if abs(offsets[i] - middle) <= 1:
-            total += offsets[i]
-            count += 1
-    inside = times[best_begin:best_end]
-    distinct_pitches = len(np.unique(pitches[best_begin:best_end]))
-    return best, distinct_pitches, elsewhere - best, total / count, inside.min(), inside.max()

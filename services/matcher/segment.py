@@ -1,21 +1,23 @@
 """Where do the landmarks of many songs lie, so that one of them is found at once?
 
 A segment is a handful of arrays that never change: the hashes that occur, sorted, and for each of them its postings.
-A posting is 32 bits: the part (a song, or 17 minutes of one) and the frame of the anchor in it. Searches read a
-segment without any lock; what changes the index makes another segment.
+A posting is 32 bits: the part (a song, or 17 minutes of one) and the frame of the anchor in it. Beside them stand the
+peaks of every song, against which a proposed place is proved. Searches read a segment without any lock; what changes
+the index makes another segment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from services.matcher.landmarks import HASH_BITS, Landmarks
-from shared.fingerprint import FRAME_RATE_HZ
+from shared.fingerprint import FRAME_RATE_HZ, Fingerprint
 
 FRAME_BITS = 16
 PART_FRAMES = 1 << FRAME_BITS
@@ -50,6 +52,12 @@ class Segment:
         Frame of its song at which each part begins.
     lengths : uint32 [shape=(parts,)]
         Frames of each part.
+    peak_starts : uint32 [shape=(parts + 1,)]
+        Where the peaks of each part begin. The parts of a song are neighbours, and so are its peaks.
+    peak_frames : uint32 [shape=(peaks,)]
+        Time of each peak, in frames of its song.
+    peak_frequencies : uint16 [shape=(peaks,)]
+        Frequency of each peak, in quarters of a bin.
     """
 
     hashes: Numbers
@@ -59,11 +67,16 @@ class Segment:
     songs: Numbers
     begins: Numbers
     lengths: Numbers
+    peak_starts: Numbers
+    peak_frames: Numbers
+    peak_frequencies: NDArray[np.uint16]
 
     @classmethod
-    def of_song(cls, number: int, landmarks: Landmarks, duration_s: float) -> Segment:
+    def of_song(cls, number: int, landmarks: Landmarks, song: Fingerprint) -> Segment:
         """Return a segment that holds one song under a number."""
-        frames = max(int(duration_s * FRAME_RATE_HZ), int(landmarks.anchors[-1]) + 1 if len(landmarks.anchors) else 1)
+        frames = max(
+            int(song.duration_s * FRAME_RATE_HZ), int(landmarks.anchors[-1]) + 1 if len(landmarks.anchors) else 1
+        )
         begins = np.arange(0, frames, PART_FRAMES, dtype=np.uint32)
         keys = landmarks.hashes.astype(np.uint64) << np.uint64(32) | landmarks.anchors  # part and frame, as it happens
         keys.sort()
@@ -79,7 +92,20 @@ class Segment:
             np.full(len(begins), number, np.uint32),
             begins,
             np.minimum(frames - begins, PART_FRAMES).astype(np.uint32),
+            np.append(np.searchsorted(song.frames, begins), len(song.frames)).astype(np.uint32),
+            song.frames,
+            song.frequencies,
         )
+
+    def peaks(self, part: int) -> tuple[Numbers, NDArray[np.uint16]]:
+        """Return times and frequencies of all peaks of the song that a part belongs to."""
+        first = last = part
+        while first > 0 and self.begins[first] > 0:
+            first -= 1
+        while last + 1 < len(self.begins) and self.begins[last + 1] > 0:
+            last += 1
+        own = slice(int(self.peak_starts[first]), int(self.peak_starts[last + 1]))
+        return self.peak_frames[own], self.peak_frequencies[own]
 
     def without(self, numbers: Iterable[int]) -> Segment:
         """Return the same segment with some songs removed; it shares all arrays but one."""
@@ -96,8 +122,8 @@ class Segment:
         """Memory of the arrays."""
         return sum(array.nbytes for array in self._arrays())
 
-    def _arrays(self) -> Iterator[Numbers]:
-        yield from (self.hashes, self.starts, self.postings, self.buckets, self.songs, self.begins, self.lengths)
+    def _arrays(self) -> Iterator[NDArray[Any]]:
+        yield from (getattr(self, one.name) for one in fields(self))
 
 
 def merged(segments: Sequence[Segment]) -> Segment:
@@ -136,7 +162,22 @@ def _merged_pair(first: Segment, second: Segment) -> Segment:
         np.concatenate((first.songs[kept[0]], second.songs[kept[1]])),
         np.concatenate((first.begins[kept[0]], second.begins[kept[1]])),
         np.concatenate((first.lengths[kept[0]], second.lengths[kept[1]])),
+        *_merged_peaks(first, kept[0], second, kept[1]),
     )
+
+
+def _merged_peaks(
+    first: Segment, first_kept: NDArray[np.bool_], second: Segment, second_kept: NDArray[np.bool_]
+) -> tuple[Numbers, Numbers, NDArray[np.uint16]]:
+    counts, frames, frequencies = [], [], []
+    for segment, kept in ((first, first_kept), (second, second_kept)):
+        own = np.diff(segment.peak_starts)
+        of_kept = np.repeat(kept, own)
+        counts.append(own[kept])
+        frames.append(segment.peak_frames[of_kept])
+        frequencies.append(segment.peak_frequencies[of_kept])
+    starts = np.append(np.uint32(0), np.cumsum(np.concatenate(counts), dtype=np.uint32))
+    return starts, np.concatenate(frames), np.concatenate(frequencies)
 
 
 def _buckets(hashes: Numbers) -> Numbers:
@@ -209,5 +250,6 @@ def posting_range(hashes: Numbers, starts: Numbers, buckets: Numbers, wanted: in
 
 
 _NONE = np.empty(0, np.uint32)
-EMPTY = Segment(_NONE, np.zeros(1, np.uint32), _NONE, _buckets(_NONE), _NONE, _NONE, _NONE)
+_ZERO = np.zeros(1, np.uint32)
+EMPTY = Segment(_NONE, _ZERO, _NONE, _buckets(_NONE), _NONE, _NONE, _NONE, _ZERO, _NONE, np.empty(0, np.uint16))
 """The segment that holds nothing."""

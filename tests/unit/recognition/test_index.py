@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,7 @@ from hypothesis import strategies as st
 
 from services.matcher.index import Index
 from services.matcher.parameters import MOST_CLIP_FRAMES
-from shared.fingerprint import Fingerprint
-from tests.unit.recognition.fingerprints import excerpt, fingerprint_of, random_fingerprint
+from tests.unit.recognition.fingerprints import excerpt, fingerprint_of, random_fingerprint, some_of
 
 SONGS = {(song, revision): random_fingerprint(7 * song + revision, 20.0) for song in range(3) for revision in range(4)}
 change = st.tuples(st.sampled_from(["add", "remove", "merge"]), st.integers(0, 2), st.integers(0, 3))
@@ -67,7 +67,7 @@ def test_a_fingerprint_without_landmarks_is_found_nowhere_and_harms_nothing() ->
 
 
 def test_fingerprints_of_another_algorithm_are_refused() -> None:
-    foreign = Fingerprint("peaks-0", 20.0, SONGS[0, 0].frames, SONGS[0, 0].frequencies)
+    foreign = replace(SONGS[0, 0], algorithm="peaks-0")
     index = Index()
     for use in (
         lambda: index.add("song", 0, foreign),
@@ -120,8 +120,8 @@ def test_chance_needs_more_proof_in_a_larger_catalogue() -> None:
     song = random_fingerprint(1, 60.0)
     index.add("song", 0, song)
     noisy = excerpt(song, 20.0, 10.0)
-    kept = np.random.default_rng(0).random(len(noisy.frames)) < 0.12
-    faint = Fingerprint(noisy.algorithm, 10.0, noisy.frames[kept], noisy.frequencies[kept])
+    kept = np.random.default_rng(0).random(len(noisy.frames)) < 0.09
+    faint = some_of(noisy, kept)
     alone, among_many = index.search(faint)[0], index.search(faint, catalogue_size=10**9)[0]
     assert alone.score == among_many.score
     assert alone.confidence > among_many.confidence
