@@ -55,6 +55,8 @@ class FingerprintService:
     async def warm_up(self) -> None:
         """Start the workers before the first job comes."""
         workers = self._settings.song_workers + self._settings.clip_workers
+        # The first one alone, so that it compiles for all: together each would compile everything by itself.
+        await warm_up(1, warm_worker, limits=self._song_limits)
         await warm_up(workers, warm_worker, limits=self._song_limits)
 
     async def keep_warm(self) -> None:
