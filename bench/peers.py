@@ -213,9 +213,9 @@ class Chromaprint:
         found = most_alike(clip, library, starts)
         if found is None:
             return None
-        place, surprise = found
+        place, agreement = found
         song = int(np.searchsorted(starts, place, "right")) - 1
-        return Answer(songs[song], surprise, None, float(place - starts[song]) * CHROMAPRINT_ITEM_S)
+        return Answer(songs[song], agreement, None, float(place - starts[song]) * CHROMAPRINT_ITEM_S)
 
     def _words(self, path: Path) -> Words:
         # It may end with an error after the last frame though the fingerprint is whole: only the output counts.
@@ -233,7 +233,7 @@ class Chromaprint:
 
 
 def most_alike(clip: Words, library: Words, starts: NDArray[np.int64]) -> tuple[int, float] | None:
-    """Return the place where a clip's bits differ least from those of a song, and how little chance would do that.
+    """Return the place where a clip's bits differ least from those of a song, and the share of them that agree.
 
     Parameters
     ----------
@@ -247,7 +247,8 @@ def most_alike(clip: Words, library: Words, starts: NDArray[np.int64]) -> tuple[
     Returns
     -------
     tuple of int and float, or None
-        Index in `library`, and standard deviations below half of the bits. None where no song is long enough.
+        Index in `library`, and the share of bits, 0 to 1: chance makes half of them agree. None where no song is long
+        enough.
     """
     places = len(library) - len(clip) + 1
     if not len(clip) or places < 1:
@@ -258,8 +259,7 @@ def most_alike(clip: Words, library: Words, starts: NDArray[np.int64]) -> tuple[
     for end in starts[1:]:
         differing[max(0, int(end) - len(clip) + 1) : int(end)] = 32 * len(clip)
     place = int(np.argmin(differing))
-    half = 16 * len(clip)
-    return place, float(half - differing[place]) / float(np.sqrt(half / 2))
+    return place, 1.0 - float(differing[place]) / (32 * len(clip))
 
 
 def peers(audfprint: Path | None) -> list[System]:
