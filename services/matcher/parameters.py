@@ -138,6 +138,13 @@ WARPED_CANDIDATES = 64
 POLISH_STEPS = (0.004, 0.002, 0.001)
 """Steps in which the speed and pitch of the best place are refined. The last one is 10 ms in a clip of 10 s."""
 
+POLISH_MARGIN = 10.0
+"""Nats below the threshold down to which the best place is refined: half a step beside its speed a song may be there."""
+
+POLISH_GAIN = 20.0
+"""Nats above the threshold that make a place an answer which was none before it was refined. Of 260 clips of unknown
+songs, refined places came 13 nats above it; right ones reach hundreds."""
+
 BRIEF_SPREAD = 0.24
 """Standard deviation of the times at which a song is heard, as a share of the clip's length, below which the clip is
 tried at other speeds. Times all over a clip have 0.29; 2 % of speed leaves 0.1, and what chance hears all over it."""

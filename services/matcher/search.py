@@ -18,6 +18,8 @@ from services.matcher.parameters import (
     BRIEF_SPREAD,
     CANDIDATES,
     MOST_CLIP_FRAMES,
+    POLISH_GAIN,
+    POLISH_MARGIN,
     POLISH_STEPS,
     SURE_SCORE,
     UNSURE_MARGIN,
@@ -88,8 +90,11 @@ def best_places(segments: Sequence[Segment], clip: Fingerprint, threshold: float
             if number not in places or place.score > places[number].score:
                 places[number] = place
     ranked = sorted(places.values(), key=lambda place: -place.score)
-    if ranked and ranked[0].score >= threshold:  # no place becomes an answer by being refined
-        ranked[0] = _polished(ranked[0], clip)
+    if ranked and ranked[0].score >= threshold - POLISH_MARGIN:
+        polished = _polished(ranked[0], clip)
+        # Chance gains some nats by being refined, but only the right place gains many.
+        if ranked[0].score >= threshold or polished.score >= threshold + POLISH_GAIN:
+            ranked[0] = polished
     return [place for place in ranked if place.score > 0]
 
 

@@ -94,6 +94,37 @@ def test_unknown_music_is_not_named(index: Index, colour: str) -> None:
             assert not any(match.is_answer for match in index.search(fingerprint_clip(clip)))
 
 
+def stretched(samples: Samples, time: float, pitch: float) -> Samples:
+    """Return a recording `time` times as fast and `pitch` times as high, by overlapping grains of it."""
+    grain = 2_048
+    window = np.hanning(grain + 1)[:-1]
+    result = np.zeros(int(len(samples) / time))
+    for begin in range(0, len(result) - grain, grain // 4):
+        positions = begin * time + pitch * np.arange(grain)
+        result[begin : begin + grain] += window * np.interp(positions, np.arange(len(samples)), samples)
+    return result.astype(np.float32)
+
+
+@pytest.mark.parametrize("speed", [0.945, 0.98, 1.013, 1.027, 1.06])
+def test_a_clip_at_another_speed_is_named_with_its_place_and_speed(index: Index, speed: float) -> None:
+    for seed in KNOWN:
+        positions = np.arange(8 * RATE_HZ, (8 + 10 * speed) * RATE_HZ, speed)
+        clip = np.interp(positions, np.arange(SONG_S * RATE_HZ), song(seed)).astype(np.float32)
+        best = index.search(fingerprint_clip(clip))[0]
+        assert (best.song_id, best.is_answer) == (f"song {seed}", True)
+        assert best.time_skew == pytest.approx(speed, abs=0.006)
+        assert best.pitch_skew == pytest.approx(speed, abs=0.006)
+        assert best.offset_ms == pytest.approx(8_000, abs=50)
+
+
+@pytest.mark.parametrize(("time", "pitch"), [(1.0, 1.059), (1.0, 0.944), (1.05, 1.0), (0.95, 1.0)])
+def test_a_clip_at_another_tempo_or_pitch_is_named(index: Index, time: float, pitch: float) -> None:
+    for seed in KNOWN:
+        clip = stretched(song(seed)[8 * RATE_HZ : 19 * RATE_HZ], time, pitch)
+        best = index.search(fingerprint_clip(clip))[0]
+        assert (best.song_id, best.is_answer) == (f"song {seed}", True)
+
+
 def test_noise_is_not_named(index: Index) -> None:
     for seed in range(10):
         noise = np.random.default_rng(seed).normal(0, 0.1, 10 * RATE_HZ).astype(np.float32)
