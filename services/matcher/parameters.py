@@ -139,7 +139,7 @@ POLISH_STEPS = (0.004, 0.002, 0.001)
 """Steps in which the speed and pitch of the best place are refined. The last one is 10 ms in a clip of 10 s."""
 
 POLISH_MARGIN = 10.0
-"""Nats below the threshold down to which the best place is refined: half a step beside its speed a song may be there."""
+"""Nats below the threshold down to which the best place is refined: it may lie half a step beside its speed."""
 
 POLISH_GAIN = 20.0
 """Nats above the threshold that make a place an answer which was none before it was refined. Of 260 clips of unknown
