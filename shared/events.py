@@ -253,6 +253,7 @@ class Comparison(Message):
     overlap: float = Field(description="Share of the new song that the known one contains, 0 to 1.")
     overlap_known: float = Field(description="Share of the known song that the new one contains, 0 to 1.")
     offset_ms: int = Field(description="Where in the known song the new one begins; may be negative.")
+    time_skew: float = Field(default=1.0, description="Speed of the new song relative to the known one.")
     aligned_hashes: int
 
 

@@ -7,15 +7,14 @@ publishes another tuple; a search takes the one that it finds and needs no lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from services.matcher.comparison import Agreement, audible_seconds, compare
-from services.matcher.landmarks import Landmarks, song_landmarks
-from services.matcher.parameters import COMPARISON_SPAN, LEAST_SPAN_SCORE
-from services.matcher.scoring import answer_threshold, candidates, confidence, hits
+from services.matcher.comparison import Agreement, agreements, audible_seconds
+from services.matcher.landmarks import song_landmarks
+from services.matcher.scoring import answer_threshold, confidence
 from services.matcher.search import Place, best_places
 from services.matcher.segment import MOST_PARTS, Segment, merged
 from shared.events import Comparison, Match
@@ -165,16 +164,20 @@ class Index:
             A fingerprint is of another algorithm.
         """
         segments, songs = self._segments, self._songs
-        landmarks = song_landmarks(_comparable(song))
+        _comparable(song)
         compared: dict[str, Agreement] = {}
         for segment in segments:
-            compared.update(_agreements(segment, landmarks, songs))
+            for number, agreement in agreements(segment, song, songs).items():
+                known = songs.get(number)
+                if known is not None:  # it may be removed at this very moment
+                    compared[known.song_id] = agreement
         for other_id, other in (among or {}).items():
             if other_id not in compared:
                 other_landmarks = song_landmarks(_comparable(other))
                 segment = Segment.of_song(0, other_landmarks, other)
                 alone = {0: _Song(other_id, audible_seconds(other_landmarks))}
-                compared.update(_agreements(segment, landmarks, alone))
+                for agreement in agreements(segment, song, alone).values():
+                    compared[other_id] = agreement
         compared.pop(song_id, None)
         overlapping = [(other, found) for other, found in compared.items() if found.relation != "different"]
         overlapping.sort(key=lambda pair: (pair[1].relation != "same_recording", -pair[1].score))
@@ -299,20 +302,6 @@ def _comparison(song_id: str, agreement: Agreement) -> Comparison:
         overlap=agreement.overlap,
         overlap_known=agreement.overlap_known,
         offset_ms=round(1_000 * agreement.offset / FRAME_RATE_HZ),
+        time_skew=agreement.speed,
         aligned_hashes=agreement.anchors,
     )
-
-
-def _agreements(segment: Segment, new: Landmarks, songs: Mapping[int, _Song]) -> Iterable[tuple[str, Agreement]]:
-    """Yield the songs of a segment that some span of a new song reminds of, and how they agree with all of it."""
-    if not len(new.anchors):
-        return
-    length = int(new.anchors[-1]) + 1
-    numbers: dict[int, None] = {}
-    for begin in range(0, length, COMPARISON_SPAN):
-        span = new.between(begin, begin + COMPARISON_SPAN)
-        numbers.update(dict.fromkeys(one.number for one in candidates(segment, span) if one.score > LEAST_SPAN_SCORE))
-    for found in hits(segment, new, list(numbers)):
-        song = songs.get(found.number)
-        if song is not None:
-            yield song.song_id, compare(new, found, song.audible_s)

@@ -58,12 +58,6 @@ takes no longer than 15 ms there."""
 MOST_CLIP_FRAMES = 32_768
 """Frames of a clip that are searched (8.7 min): a bin of the coarse histogram has to fit into 15 bits."""
 
-COMPARISON_SPAN = 1_875
-"""Frames of a whole song that look for candidates at a time (30 s)."""
-
-LEAST_SPAN_SCORE = 20.0
-"""Nats that a known song has to reach in one span of a new song to be compared with it at length."""
-
 # --- Scores: is it chance? --------------------------------------------------------------------------------------------
 
 NEAR_STEPS = 2
@@ -159,27 +153,3 @@ slow reach 130 at the straight speed, and 700 at their own."""
 
 WARPED_PENALTY = 6.0
 """Nats that a place at another speed loses: so many more places were there for chance to find."""
-
-# --- Comparison of whole songs ----------------------------------------------------------------------------------------
-
-MOST_DRIFT = 0.002
-"""Largest difference of speed between two copies of one recording, ±0.2 %: clocks of sound cards and tape transfers."""
-
-DRIFT_STEPS = 41
-"""Speeds tried within ``±MOST_DRIFT``, the same speed among them."""
-
-CLEARLY_MORE = 1.03
-"""How many times more hits another speed must align than the speeds nearer to the same one."""
-
-ALIGNED_REACH = 3
-"""Frames on either side of the line of alignment that belong to it (48 ms)."""
-
-SECOND_SHARE = 0.3
-"""Share of the anchors of a second that must be aligned for the second to be the same. An MP3 at 64 kbit/s keeps 45 to
-90 % in most seconds, an added voice or a common drum loop as loud as the rest leaves less than 30 %."""
-
-SAME_SHARE = 0.6
-"""Share of the seconds of the shorter song that must be the same for the songs to overlap at all."""
-
-SAME_LENGTH = 0.75
-"""Ratio of the common seconds' shares of two recordings, above which one is not clearly longer than the other."""
