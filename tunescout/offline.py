@@ -231,14 +231,10 @@ def _loaded(database: Path) -> tuple[list[Path], Index]:
     from services.matcher.index import Index, warm_up
 
     warm_up()
-    songs: list[Path] = []
-    index = Index()
     with IndexFile(database) as index_file:
-        for path, fingerprint in index_file.songs():
-            index.add(str(len(songs)), 0, fingerprint)
-            songs.append(path)
-    index.merge()
-    return songs, index
+        songs = list(index_file.songs())
+    numbered = ((str(number), fingerprint) for number, (_, fingerprint) in enumerate(songs))
+    return [path for path, _ in songs], Index.of_songs(numbered, threads=_PROCESSORS)
 
 
 def _existing(database: Path) -> Path:

@@ -7,7 +7,8 @@ publishes another tuple; a search takes the one that it finds and needs no lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,35 @@ class Index:
         self._merging = threading.Lock()
         self._claimed = 0  # leading segments that a merge is reading, and that nobody else may merge
         self._removed_meanwhile: list[int] = []
+
+    @classmethod
+    def of_songs(cls, songs: Iterable[tuple[str, Fingerprint]], *, threads: int) -> Index:
+        """Return an index of many songs, each in revision 0: with several threads faster than to add one by one.
+
+        Raises
+        ------
+        ValueError
+            A fingerprint is of another algorithm.
+        """
+
+        def indexed(numbered: tuple[int, tuple[str, Fingerprint]]) -> tuple[_Song, Segment]:
+            number, (song_id, fingerprint) = numbered
+            landmarks = song_landmarks(_comparable(fingerprint))
+            return _Song(song_id, audible_seconds(landmarks)), Segment.of_song(number, landmarks, fingerprint)
+
+        index = cls()
+        with ThreadPoolExecutor(threads) as pool:
+            built = list(pool.map(indexed, enumerate(songs)))
+            segments = [segment for _, segment in built]
+            while len(segments) > 1 and sum(len(segment.songs) for segment in segments) <= MOST_PARTS:
+                segments = list(pool.map(merged, (segments[i : i + 2] for i in range(0, len(segments), 2))))
+        index._segments = tuple(segments)
+        index._songs = {number: song for number, (song, _) in enumerate(built)}
+        index._numbers = {song.song_id: number for number, song in index._songs.items()}
+        index._revisions = dict.fromkeys(index._numbers, 0)
+        index._next_number = len(built)
+        index.merge()
+        return index
 
     def add(self, song_id: str, revision: int, fingerprint: Fingerprint) -> bool:
         """Make a song findable; an older revision of it is replaced.

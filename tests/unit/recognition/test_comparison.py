@@ -42,13 +42,14 @@ def part(samples: Samples, begin_s: float, end_s: float) -> Samples:
 
 
 def at_speed(samples: Samples, speed: float) -> NDArray[np.float64]:
-    """Return samples played faster, by a sinc as wide as the sound itself."""
+    """Return samples played faster, by cutting its spectrum short, or widening it."""
     faster = round(len(samples) / speed)
     spectrum = np.fft.rfft(samples)
     size = faster // 2 + 1
     kept = np.zeros(size, complex)
     kept[: min(size, len(spectrum))] = spectrum[:size]
-    return np.fft.irfft(kept, faster)
+    samples_then: NDArray[np.float64] = np.fft.irfft(kept, faster)
+    return samples_then
 
 
 def faded(samples: Samples, in_s: float, out_s: float) -> NDArray[np.float64]:
@@ -59,7 +60,8 @@ def faded(samples: Samples, in_s: float, out_s: float) -> NDArray[np.float64]:
 def equalised(samples: Samples, low_db: float, high_db: float) -> NDArray[np.float64]:
     spectrum = np.fft.rfft(samples)
     gain_db = np.linspace(low_db, high_db, len(spectrum))
-    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples))
+    tilted: NDArray[np.float64] = np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples))
+    return tilted
 
 
 @pytest.mark.parametrize("speed", [0.99, 0.994, 0.997, 1.002, 1.003, 1.006, 1.01])

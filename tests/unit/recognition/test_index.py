@@ -137,6 +137,22 @@ def test_two_songs_that_fit_equally_well_are_both_uncertain() -> None:
     assert all(match.confidence < certain for match in index.search(excerpt(song, 20, 5)))
 
 
+def test_songs_indexed_all_at_once_are_found_like_songs_that_were_added() -> None:
+    songs = [(str(seed), random_fingerprint(seed, 30.0)) for seed in range(21)]
+    added = Index()
+    for name, song in songs:
+        added.add(name, 0, song)
+    at_once = Index.of_songs(songs, threads=3)
+    added.merge()
+    assert at_once.stats() == added.stats()
+    for _, song in songs:
+        assert at_once.search(excerpt(song, 5, 10)) == added.search(excerpt(song, 5, 10))
+    assert at_once.remove("7", 1)
+    assert at_once.add("21", 0, songs[7][1])
+    assert at_once.search(excerpt(songs[7][1], 5, 10))[0].song_id == "21"
+    assert Index.of_songs([], threads=2).search(excerpt(songs[0][1], 5, 10)) == []
+
+
 def test_searches_go_on_while_songs_come_and_go_and_segments_merge() -> None:
     index = Index()
     steady = random_fingerprint(1_000, 30.0)
