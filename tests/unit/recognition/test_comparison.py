@@ -54,7 +54,8 @@ def at_speed(samples: Samples, speed: float) -> NDArray[np.float64]:
 
 def faded(samples: Samples, in_s: float, out_s: float) -> NDArray[np.float64]:
     time_s = np.arange(len(samples)) / RATE_HZ
-    return samples * np.clip(time_s / in_s, 0, 1) * np.clip((time_s[-1] - time_s) / out_s, 0, 1)
+    fading: NDArray[np.float64] = np.clip(time_s / in_s, 0, 1) * np.clip((time_s[-1] - time_s) / out_s, 0, 1)
+    return fading * samples
 
 
 def equalised(samples: Samples, low_db: float, high_db: float) -> NDArray[np.float64]:
