@@ -72,7 +72,11 @@ LEAST_SHARE = 0.2
 but it is the smaller part of it."""
 
 SAME_SHARE = 0.85
-"""Share of the seconds of the shorter song that must be the same for the songs to overlap at all."""
+"""Share of the seconds, from the first common one to the last, that must be the same."""
+
+LEAST_OVERLAP = 0.75
+"""Share of the seconds of the shorter song that must be the same for the songs to overlap at all: the beginning and the
+end may be faded, or cut and replaced."""
 
 SAME_LENGTH = 0.75
 """Ratio of the common seconds' shares of two recordings, above which one is not clearly longer than the other."""
@@ -219,18 +223,21 @@ def compare(new: Landmarks, found: Hits, known_audible_s: int, speed: float = 1.
 
     anchors_per_second = np.bincount(_seconds(np.unique(new.anchors)))
     aligned_per_second = np.bincount(_seconds(aligned_anchors), minlength=len(anchors_per_second))
-    shares = aligned_per_second / np.maximum(anchors_per_second, 1)
+    audible = np.flatnonzero(anchors_per_second)
+    shares = aligned_per_second[audible] / anchors_per_second[audible]
     begin_s, end_s = _seconds(np.array((max(0.0, -offset), min(length, found.song_frames - offset))))
-    common_time = shares[begin_s : end_s + 1][anchors_per_second[begin_s : end_s + 1] > 0]
-    typical = float(np.median(common_time)) if len(common_time) else 0.0
-    is_common = shares > np.clip(TYPICAL_SHARE * typical, LEAST_SECOND_SHARE, ENOUGH_SECOND_SHARE)
+    is_common = shares > _enough(shares[(audible >= begin_s) & (audible <= end_s)])
     common_s = int(np.count_nonzero(is_common))
-    share = int(aligned_per_second[is_common].sum()) / max(int(anchors_per_second[is_common].sum()), 1)
-    overlap = common_s / int(np.count_nonzero(anchors_per_second))
+    common = audible[is_common]
+    share = int(aligned_per_second[common].sum()) / max(int(anchors_per_second[common].sum()), 1)
+    # Seconds at the ends may be lost in a fade, and are counted by the overlap; those between them tell of other sound.
+    between = np.flatnonzero(is_common & (audible >= begin_s) & (audible <= end_s))
+    density = np.mean(is_common[between[0] : between[-1] + 1]) if len(between) else 0.0
+    overlap = common_s / len(audible)
     overlap_known = min(1.0, common_s / max(known_audible_s, 1))
     expected = len(found.times) * (2 * ALIGNED_REACH + 1) / (found.song_frames + length)
     return Agreement(
-        _relation(overlap, overlap_known) if share >= LEAST_SHARE else "different",
+        _relation(overlap, overlap_known) if share >= LEAST_SHARE and density >= SAME_SHARE else "different",
         log_likelihood_ratio(len(aligned_anchors), expected, new.anchor_times),
         overlap,
         overlap_known,
@@ -240,8 +247,14 @@ def compare(new: Landmarks, found: Hits, known_audible_s: int, speed: float = 1.
     )
 
 
+def _enough(shares: NDArray[np.float64]) -> float:
+    """Return which share of its anchors a second must have aligned, where the two songs lie side by side."""
+    typical = float(np.median(shares)) if len(shares) else 0.0
+    return min(max(TYPICAL_SHARE * typical, LEAST_SECOND_SHARE), ENOUGH_SECOND_SHARE)
+
+
 def _relation(overlap: float, overlap_known: float) -> Relation:
-    if max(overlap, overlap_known) < SAME_SHARE:
+    if max(overlap, overlap_known) < LEAST_OVERLAP:
         return "different"
     if min(overlap, overlap_known) >= SAME_LENGTH * max(overlap, overlap_known):
         return "same_recording"

@@ -41,15 +41,14 @@ def part(samples: Samples, begin_s: float, end_s: float) -> Samples:
     return samples[int(begin_s * RATE_HZ) : int(end_s * RATE_HZ)]
 
 
-def at_speed(samples: Samples, speed: float) -> NDArray[np.float64]:
+def at_speed(samples: Samples, speed: float) -> Samples:
     """Return samples played faster, by cutting its spectrum short, or widening it."""
     faster = round(len(samples) / speed)
     spectrum = np.fft.rfft(samples)
     size = faster // 2 + 1
     kept = np.zeros(size, complex)
     kept[: min(size, len(spectrum))] = spectrum[:size]
-    samples_then: NDArray[np.float64] = np.fft.irfft(kept, faster)
-    return samples_then
+    return np.fft.irfft(kept, faster).astype(np.float32)
 
 
 def faded(samples: Samples, in_s: float, out_s: float) -> NDArray[np.float64]:
