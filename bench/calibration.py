@@ -55,14 +55,14 @@ def ask(arguments: argparse.Namespace) -> tuple[list[Heard], int]:
     heard = read_music(arguments.music, arguments.jobs)
     songs = split(heard, overlapping({song.digest: one.fingerprint for song, one in heard.items()}), arguments.seed)
     index = Index()
-    for song in songs.library:
+    for song in songs.known:
         index.add(song.digest, 0, heard[song].fingerprint)
     index.merge()
     planned = plan(songs, list(CONDITIONS.values()), (10, 5, 3), arguments.clips, arguments.clips, arguments.seed)
     voices = crowd(CROWD_S, generator(arguments.seed, "crowd"))
     best: list[Heard] = []
     with tempfile.TemporaryDirectory(prefix="tunescout-bench-") as folder:
-        say(f"{len(songs.library)} songs in the library, {len(songs.unknown)} unknown; {len(planned)} clips")
+        say(f"{len(songs.known)} songs in the library, {len(songs.unknown)} unknown; {len(planned)} clips")
         for one in cut(planned, voices, Path(folder), arguments.seed, arguments.jobs):
             try:
                 clip = fingerprint_clip(decode(one.path, sample_rate_hz=SAMPLE_RATE_HZ).samples)
@@ -72,7 +72,7 @@ def ask(arguments: argparse.Namespace) -> tuple[list[Heard], int]:
             scores = [match.score for match in found] + [0.0, 0.0]
             right = songs.same_sound[one.clip.song.digest] if one.clip.is_known else frozenset()
             best.append(Heard(scores[0], scores[1], one.clip.is_known, bool(found) and found[0].song_id in right))
-    return best, len(songs.library)
+    return best, len(songs.known)
 
 
 def answer_score(wrong: Sequence[float], library: int) -> float:

@@ -111,12 +111,12 @@ def plan(
     clips = []
     for condition in conditions:
         for length_s in (length_s for length_s in lengths_s if length_s in condition.lengths_s):
-            for songs, count in ((split.library, known), (split.unknown, unknown)):
+            for songs, count in ((split.known, known), (split.unknown, unknown)):
                 fitting = [song for song in songs if song.duration_s >= _needed_s(condition, length_s) + 1]
-                turns = generator(seed, condition.name, length_s, songs is split.library).permutation(len(fitting))
+                turns = generator(seed, condition.name, length_s, songs is split.known).permutation(len(fitting))
                 for number in range(count if fitting else 0):
                     song = fitting[turns[number % len(turns)]]
-                    clips.append(Clip(condition.name, length_s, number, song, songs is split.library))
+                    clips.append(Clip(condition.name, length_s, number, song, songs is split.known))
     return clips
 
 

@@ -73,7 +73,7 @@ def read_music(folders: Sequence[Path], jobs: int) -> dict[Song, Heard]:
 
 def judge(clips: Sequence[CutClip], run: Run, songs: Split) -> Verdicts:
     """Compare the answers of a system with the truth."""
-    known = {song.path: song for song in songs.library}
+    known = {song.path: song for song in songs.known}
     by_name = {song.path.name: song for song in known.values()}
     verdicts: Verdicts = {}
     for clip, answer in zip(clips, run.answers, strict=True):
@@ -106,7 +106,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     planned = plan(
         songs, conditions, arguments.lengths, arguments.clips, math.ceil(arguments.clips / 2), arguments.seed
     )
-    say(f"{len(songs.library)} songs in the library, {len(songs.unknown)} unknown; cutting {len(planned)} clips")
+    say(f"{len(songs.known)} songs in the library, {len(songs.unknown)} unknown; cutting {len(planned)} clips")
     systems: list[System] = [TuneScout({song.path: one for song, one in heard.items()})]
     systems += [peer for peer in peers(arguments.audfprint) if arguments.peers is None or peer.name in arguments.peers]
     with ExitStack() as stack:
@@ -116,7 +116,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         results = {system.name: compete(system, songs, clips, work.resolve()) for system in systems}
     return {
         "songs": len(heard),
-        "library": len(songs.library),
+        "library": len(songs.known),
         "unknown": len(songs.unknown),
         "with_the_sound_of_another": sum(len(group) > 1 for group in same_sound.values()),
         "clips": len(planned),
@@ -135,7 +135,7 @@ def compete(system: System, songs: Split, clips: Sequence[CutClip], work: Path) 
     say(f"{system.name}: indexing and answering")
     with tempfile.TemporaryDirectory(dir=work) as folder:
         try:
-            run = system.run([song.path for song in songs.library], [clip.path for clip in clips], Path(folder))
+            run = system.run([song.path for song in songs.known], [clip.path for clip in clips], Path(folder))
         except (RuntimeError, OSError) as error:
             say(f"{system.name}: failed, {error}")
             return {"missing": f"failed: {error}"}
@@ -145,7 +145,7 @@ def compete(system: System, songs: Split, clips: Sequence[CutClip], work: Path) 
     return {
         "threshold": least if math.isfinite(least) else None,
         "index_cpu_s": run.index_cpu_s,
-        "bytes_per_song": run.index_bytes / len(songs.library),
+        "bytes_per_song": run.index_bytes / len(songs.known),
         "query_cpu_s": run.query_cpu_s / len(clips),
         "total": asdict(summarise(every, least)),
         "cells": _rows(verdicts, least),

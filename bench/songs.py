@@ -43,13 +43,13 @@ class Split:
 
     Attributes
     ----------
-    library, unknown : tuple of Song
+    known, unknown : tuple of Song
         Disjoint.
     same_sound : mapping of str to frozenset of str
         Digests of a song and of all songs that overlap with it; every one of them is a right answer.
     """
 
-    library: tuple[Song, ...]
+    known: tuple[Song, ...]
     unknown: tuple[Song, ...]
     same_sound: Mapping[str, frozenset[str]]
 

@@ -10,7 +10,7 @@ from services.gateway.routes import routes
 from services.gateway.service import QueryService
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import QUERIES, QueryStore
-from shared.library import SONGS, Library
+from shared.catalogue import SONGS, Library
 from shared.messaging.inbox import ReplyInbox
 from shared.runtime.app import Runtime, ServiceApp
 from shared.storage.files import FolderStore

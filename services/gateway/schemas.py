@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from shared.catalogue import LibraryEntry
 from shared.events import Match
-from shared.library import LibraryEntry
 
 
 class MatchedSong(BaseModel):

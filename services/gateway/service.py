@@ -13,9 +13,9 @@ from services.gateway.merge import Verdict, is_complete, merge, proposed
 from services.gateway.schemas import Answer, ClipMatch
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import QueryStore
+from shared.catalogue import Library, LibraryEntry
 from shared.errors import Rejected, Unavailable
 from shared.events import Match, QueryCompleted, QuerySubmitted, Reply
-from shared.library import Library, LibraryEntry
 from shared.messaging.bus import EventBus
 from shared.messaging.inbox import ReplyInbox
 from shared.storage.blobs import BlobStore

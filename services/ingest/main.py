@@ -9,7 +9,7 @@ from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.store import SongStore
 from services.ingest.sweeper import Sweeper
-from shared.library import SONGS
+from shared.catalogue import SONGS
 from shared.messaging.inbox import ReplyInbox
 from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime, ServiceApp

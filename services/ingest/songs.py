@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.catalogue import LibraryEntry
 from shared.errors import Rejected
 from shared.events import AudioFormat, Tags
-from shared.library import LibraryEntry
 
 
 class Status(StrEnum):

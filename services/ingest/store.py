@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 
 from services.ingest.songs import Song, Status
 from services.ingest.words import words_of
+from shared.catalogue import SONGS, LibraryEntry
 from shared.errors import Rejected, Unavailable
 from shared.events import Event
-from shared.library import SONGS, LibraryEntry
 from shared.messaging.outbox import Outbox, pending_events, with_pending
 from shared.storage.tables import Absent, Check, ConditionFailed, Delete, Equals, Item, Key, Put, Table, Write
 

@@ -9,7 +9,7 @@ from services.matcher.index import Index, warm_up
 from services.matcher.replica import Replica
 from services.matcher.service import MatcherService
 from services.matcher.settings import MatcherSettings
-from shared.library import SONGS, Library
+from shared.catalogue import SONGS, Library
 from shared.runtime.app import Runtime, ServiceApp
 from shared.sharding import Shard
 from shared.storage.fingerprints import FINGERPRINTS, FingerprintStore

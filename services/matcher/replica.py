@@ -21,9 +21,9 @@ from enum import StrEnum
 import structlog
 
 from services.matcher.index import Index
+from shared.catalogue import Library, LibraryEntry
 from shared.errors import Unavailable
 from shared.events import SongDeleted, SongReady
-from shared.library import Library, LibraryEntry
 from shared.sharding import Shard
 from shared.storage.fingerprints import FingerprintStore
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.streaming.routes import routes
 from services.streaming.service import StreamingService
 from services.streaming.settings import StreamingSettings
-from shared.library import SONGS, Library
+from shared.catalogue import SONGS, Library
 from shared.runtime.app import Runtime, ServiceApp
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import structlog
 
 from services.streaming.settings import StreamingSettings
+from shared.catalogue import Library, LibraryEntry
 from shared.errors import Rejected, Unavailable
 from shared.events import PlaybackStarted
-from shared.library import Library, LibraryEntry
 from shared.messaging.bus import EventBus
 from shared.storage.blobs import BlobStore, SignedRequest
 

@@ -30,7 +30,7 @@ def songs(names: list[str]) -> list[Song]:
 @given(digests, st.integers(0, 5))
 def test_library_and_unknown_songs_are_disjoint_and_one_in_five_is_unknown(names: list[str], seed: int) -> None:
     divided = split(songs(names), {name: frozenset({name}) for name in names}, seed)
-    library, unknown = ({song.digest for song in part} for part in (divided.library, divided.unknown))
+    library, unknown = ({song.digest for song in part} for part in (divided.known, divided.unknown))
     assert not library & unknown
     assert library | unknown == set(names)
     assert len(unknown) == max(1, round(0.2 * len(names)))
@@ -71,7 +71,7 @@ def test_every_cell_has_its_clips_and_other_conditions_change_none_of_them() -> 
     assert len(alone) == 2 * (4 + 2)
     assert len(both) == 3 * (4 + 2)  # changed tempo is asked about for 10 s alone
     assert [clip for clip in both if clip.condition == "clean"] == alone
-    assert all(clip.is_known == (clip.song in divided.library) for clip in both)
+    assert all(clip.is_known == (clip.song in divided.known) for clip in both)
 
 
 def test_cut_clips_are_the_same_every_time_and_lie_where_they_say(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from services.ingest.service import IngestService, Upload
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Status
 from services.ingest.store import SongStore
+from shared.catalogue import SONGS
 from shared.events import SongDeleted, SongFingerprintFailed, SongUploaded, Tags
-from shared.library import SONGS
 from shared.messaging.bus import Subscription
 from shared.messaging.inbox import ReplyInbox
 from shared.messaging.memory import MemoryBus

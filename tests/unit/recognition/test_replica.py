@@ -8,8 +8,8 @@ from pathlib import Path
 
 from services.matcher.index import Index
 from services.matcher.replica import Replica
+from shared.catalogue import SONGS, Library
 from shared.events import SongReady
-from shared.library import SONGS, Library
 from shared.sharding import Shard
 from shared.storage.fingerprints import FINGERPRINTS, FingerprintStore
 from shared.storage.sqlite import SqliteTable
