@@ -16,6 +16,17 @@ def virtual_shard(song_id: str) -> int:
     return int.from_bytes(digest, "big") % VIRTUAL_SHARDS
 
 
+def entry_digest(song_id: str, revision: int) -> int:
+    """Return what one findable song adds to the digest of its virtual shard, in ``[0, 2**63)``.
+
+    The digest of a virtual shard is the sum of its songs' digests modulo ``2**64``: it does not depend on their order,
+    and a song that comes or goes changes it by one addition or subtraction. Whoever has the same number of songs and
+    the same digest has the same songs in the same revisions.
+    """
+    digest = blake2b(f"{song_id}\0{revision}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """One of `count` physical shards; it owns the virtual shards ``v`` with ``v % count == index``."""

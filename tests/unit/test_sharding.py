@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.sharding import VIRTUAL_SHARDS, Shard, coverage, virtual_shard
+from shared.sharding import VIRTUAL_SHARDS, Shard, coverage, entry_digest, virtual_shard
 
 counts = st.integers(1, 64)
 
@@ -20,6 +20,12 @@ def test_exactly_one_shard_owns_a_song(song_id: str, count: int) -> None:
 
 def test_virtual_shard_of_a_song_never_changes() -> None:
     assert [virtual_shard(song_id) for song_id in ("a", "song", "01J0000000000000000000000")] == [559, 890, 664]
+
+
+def test_digest_of_a_song_never_changes_and_tells_its_revisions_apart() -> None:
+    digests = [entry_digest(*entry) for entry in (("a", 0), ("song", 1), ("song", 2))]
+
+    assert digests == [4557512049048800138, 5429794146406028602, 1747751797588083287]
 
 
 @given(count=counts, data=st.data())
