@@ -19,6 +19,7 @@ from shared.storage.items import MAX_DIGITS, check_distinct, check_item, check_k
 from shared.storage.paging import check_range, order_of, page_of, read_cursor
 from shared.storage.tables import (
     Absent,
+    Add,
     Check,
     Condition,
     ConditionFailed,
@@ -238,11 +239,26 @@ class DynamoTable:
             raise meaning from error
 
     def _transact_item(self, write: Write) -> dict[str, Any]:
+        if isinstance(write, Add):
+            return {"Update": {"TableName": self._name, "Key": _key(write.key), **self._addition(write)}}
         if isinstance(write, Put):
             kind, what = "Put", {"Item": _encode_item(write.item)}
         else:
             kind, what = ("ConditionCheck" if isinstance(write, Check) else "Delete"), {"Key": _key(write.key)}
         return {kind: {"TableName": self._name, **what, **self._condition(write.condition)}}
+
+    def _addition(self, write: Add) -> dict[str, Any]:
+        expressions = self._condition(write.condition)
+        names, values = (expressions.pop(f"ExpressionAttribute{kind}", {}) for kind in ("Names", "Values"))
+        for number, (name, amount) in enumerate(write.amounts.items()):
+            names[f"#n{number}"], values[f":n{number}"] = name, _encode(amount)
+        terms = ", ".join(f"#n{number} :n{number}" for number in range(len(write.amounts)))
+        return {
+            **expressions,
+            "UpdateExpression": f"ADD {terms}",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        }
 
     def _condition(self, condition: Condition | None) -> dict[str, Any]:
         """Return the condition as DynamoDB wants it; an expired item counts as none, though it may still be there."""

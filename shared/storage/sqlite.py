@@ -17,6 +17,7 @@ from shared.storage.items import check_distinct, check_item, check_key, check_tr
 from shared.storage.paging import check_range, order_of, page_of, read_cursor
 from shared.storage.tables import (
     Absent,
+    Add,
     Check,
     Condition,
     ConditionFailed,
@@ -204,10 +205,11 @@ class SqliteTable:
             if failed:
                 raise ConditionFailed(failed)
             for key, write in zip(keys, writes, strict=True):
-                if isinstance(write, Put):
+                if isinstance(write, Put | Add):
+                    item = write.item if isinstance(write, Put) else _sum(write, self._read(connection, key, now_s))
                     connection.execute(
                         f"INSERT OR REPLACE INTO {self._table} (pk, sk, attributes, binary) VALUES (?, ?, ?, ?)",
-                        (key.pk, key.sk, *_encode(write.item)),
+                        (key.pk, key.sk, *_encode(item)),
                     )
                 elif not isinstance(write, Check):
                     connection.execute(f"DELETE FROM {self._table} WHERE pk = ? AND sk = ?", (key.pk, key.sk))
@@ -275,6 +277,16 @@ def _holds(condition: Condition, stored: Item | None) -> bool:
         return True
     number = stored.get(condition.attribute)
     return isinstance(number, int | float) and not isinstance(number, bool) and number < condition.than
+
+
+def _sum(write: Add, stored: Item | None) -> Item:
+    item = dict(stored or {"pk": write.key.pk, "sk": write.key.sk})
+    for name, amount in write.amounts.items():
+        number = item.get(name, 0)
+        if type(number) is not int:
+            raise TypeError(f"{name} must be a whole number to be added to, not {number!r}")
+        item[name] = number + amount
+    return item
 
 
 def _encode(item: Item) -> tuple[str, bytes]:

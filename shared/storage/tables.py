@@ -96,7 +96,20 @@ class Check:
     condition: Condition
 
 
-Write: TypeAlias = Put | Delete | Check
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Add to whole numbers of an item, if the condition holds; what is missing, the item too, counts as 0.
+
+    Only in transactions, only to items that do not expire, and only up to ``2**53``: DynamoDB adds 38 digits exactly,
+    but not every database that speaks its language does.
+    """
+
+    key: Key
+    amounts: Mapping[str, int]
+    condition: Condition | None = None
+
+
+Write: TypeAlias = Put | Delete | Check | Add
 
 
 class ConditionFailed(Exception):

@@ -25,6 +25,7 @@ from shared.storage.sqlite import SqliteTable
 from shared.storage.tables import (
     MAX_ITEM_BYTES,
     Absent,
+    Add,
     Check,
     ConditionFailed,
     Delete,
@@ -271,6 +272,34 @@ class TestTransactions:
         assert failure.value.failed == (1, 3)
         assert await sort_keys(table, pk) == ["a", "b"]
         assert await table.get(Key(pk, "a")) == {"pk": pk, "sk": "a"}
+
+    async def test_numbers_are_added_to_whatever_others_add_meanwhile(self, table: Table, pk: str) -> None:
+        async def count(number: int) -> None:
+            amounts = {"count": 1, "sum": (-1) ** number * (2**40 + number)}
+            while True:
+                try:
+                    await table.transact([Put({"pk": pk, "sk": f"song#{number}"}), Add(Key(pk, "sum"), amounts)])
+                except ConditionFailed:  # amid another transaction
+                    continue
+                return
+
+        await table.transact([Add(Key(pk, "sum"), {"sum": 2**52})])
+        await asyncio.gather(*map(count, range(9)))
+
+        summed = {"pk": pk, "sk": "sum", "count": 9, "sum": 2**52 + 2**40 + 4}
+        assert await table.get(Key(pk, "sum")) == summed
+
+    async def test_nothing_is_added_where_a_condition_fails(self, table: Table, pk: str) -> None:
+        await table.put({"pk": pk, "sk": "sum", "count": 1, "title": "one"})
+        one_more = {"count": 1}
+        refused = [Add(Key(pk, "sum"), one_more, Absent()), Add(Key(pk, "new"), one_more, Exists())]
+        with pytest.raises(ConditionFailed) as failure:
+            await table.transact([Put({"pk": pk, "sk": "also"}), *refused])
+        assert failure.value.failed == (1, 2)
+        await table.transact([Add(Key(pk, "sum"), one_more, Equals("title", "one"))])
+
+        assert await table.get(Key(pk, "sum")) == {"pk": pk, "sk": "sum", "count": 2, "title": "one"}
+        assert await sort_keys(table, pk) == ["sum"]
 
     async def test_of_racing_transactions_on_one_claim_one_wins_whole(self, table: Table, pk: str) -> None:
         async def claim(number: int) -> bool:
