@@ -2,16 +2,35 @@
 
 An entry is written in the same transaction that makes a song ready, before `song.ready` is published, and replaced by a
 tombstone in the one that deletes it. So who binds its queue first and reads this list second misses nothing.
+
+The same transactions count the song into, or out of, the summary of its virtual shard. So who has a copy of the list
+compares 1,024 summaries, and reads only the virtual shards that differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.sharding import virtual_shard
-from shared.storage.tables import Index, Item, Key, Table, TableSpec
+import structlog
+
+from shared.sharding import entry_digest, virtual_shard
+from shared.storage.tables import (
+    Absent,
+    Add,
+    Condition,
+    ConditionFailed,
+    Equals,
+    Index,
+    Item,
+    Key,
+    Table,
+    TableSpec,
+    Write,
+)
+
+log = structlog.get_logger()
 
 SONGS = TableSpec(
     "songs",
@@ -24,10 +43,17 @@ SONGS = TableSpec(
 )
 """The table of the ingest service. Others read only the library entries in it, through this module."""
 
+_HALF = 1 << 32
+"""The digest is summed in two halves, whose sums stay exact in every database."""
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryEntry:
-    """A song as the other services see it. Where `is_deleted`, only `song_id` and `revision` mean anything."""
+    """A song as the other services see it. Where `is_deleted`, only `song_id` and `revision` mean anything.
+
+    The revision is the one in which the song became ready, or was deleted: what an index holds is known by it, and a
+    song that is given another title sounds the same.
+    """
 
     song_id: str
     revision: int
@@ -53,6 +79,46 @@ class LibraryEntry:
         return {"pk": self.key.pk, "sk": self.key.sk, **asdict(self)}
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Which songs a virtual shard has: their number, and the sum of their digests modulo ``2**64``."""
+
+    count: int
+    digest: int
+
+
+def count_in(entry: LibraryEntry) -> Write:
+    """Count a song into the summary of its virtual shard, in the transaction that writes its entry."""
+    return _counted(entry, 1)
+
+
+def count_out(entry: LibraryEntry) -> Write:
+    """Count a song out, in the transaction that replaces this very entry by a tombstone."""
+    return _counted(entry, -1)
+
+
+def _counted(entry: LibraryEntry, sign: int) -> Write:
+    # A summary that is made by an addition is not complete: there may be entries that it never counted.
+    high, low = divmod(entry_digest(entry.song_id, entry.revision), _HALF)
+    amounts = {"songs": sign, "digest_high": sign * high, "digest_low": sign * low, "changes": 1}
+    return Add(_summary_key(virtual_shard(entry.song_id)), amounts)
+
+
+def _summary_key(virtual: int) -> Key:
+    return Key(f"library-summary#{virtual:04d}", "summary")
+
+
+def _summary(item: Item) -> Summary:
+    songs, high, low = (int(str(item[name])) for name in ("songs", "digest_high", "digest_low"))
+    return Summary(songs, (high * _HALF + low) % _HALF**2)
+
+
+def summary_of(entries: Iterable[LibraryEntry]) -> Summary:
+    """Return what the summary of these entries, all of a virtual shard, must be."""
+    digests = [entry_digest(entry.song_id, entry.revision) for entry in entries if not entry.is_deleted]
+    return Summary(len(digests), sum(digests) % _HALF**2)
+
+
 def _key(song_id: str) -> Key:
     return Key(_partition(virtual_shard(song_id)), song_id)
 
@@ -68,7 +134,7 @@ def _entry(item: Item) -> LibraryEntry:
 
 
 class Library:
-    """Reads library entries."""
+    """Reads library entries, and keeps their summaries right."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -85,13 +151,50 @@ class Library:
         entries = (_entry(item) for item in items.values())
         return {entry.song_id: entry for entry in entries if not entry.is_deleted}
 
-    async def of_virtual_shard(self, virtual: int) -> AsyncIterator[LibraryEntry]:
-        """Yield every entry of a virtual shard, tombstones too, as consistent reads see them."""
+    async def summaries(self, virtuals: Iterable[int]) -> dict[int, Summary]:
+        """Return the summaries of virtual shards, as consistent reads see them; one that is missing says nothing."""
+        keys = {_summary_key(virtual): virtual for virtual in virtuals}
+        items = await self._table.batch_get(list(keys))
+        return {keys[key]: _summary(item) for key, item in items.items() if item.get("is_complete")}
+
+    async def of_virtual_shard(self, virtual: int) -> list[LibraryEntry]:
+        """Return every entry of a virtual shard, tombstones too, as consistent reads see them.
+
+        Where its summary does not tell these entries, it is written anew: catalogues that are older than their
+        summaries have none.
+        """
+        stored = await self._table.get(_summary_key(virtual))
+        entries: list[LibraryEntry] = []
         cursor: str | None = None
         while True:
             page = await self._table.query(_partition(virtual), limit=500, cursor=cursor)
-            for item in page.items:
-                yield _entry(item)
+            entries += [_entry(item) for item in page.items]
             if page.cursor is None:
-                return
+                break
             cursor = page.cursor
+        right = summary_of(entries)
+        if stored is None or not stored.get("is_complete") or _summary(stored) != right:
+            await self._replace_summary(virtual, stored, right)
+        return entries
+
+    async def _replace_summary(self, virtual: int, stored: Item | None, right: Summary) -> None:
+        key = _summary_key(virtual)
+        changes = int(str(stored["changes"])) if stored is not None else 0
+        high, low = divmod(right.digest, _HALF)
+        item: Item = {
+            "pk": key.pk,
+            "sk": key.sk,
+            "songs": right.count,
+            "digest_high": high,
+            "digest_low": low,
+            "changes": changes + 1,
+            "is_complete": True,
+        }
+        # The entries were read after `stored`, so without a change since then they are what has to be summed.
+        unchanged: Condition = Equals("changes", changes) if stored is not None else Absent()
+        try:
+            await self._table.put(item, condition=unchanged)
+        except ConditionFailed:
+            return  # whoever compares next looks again
+        if stored is not None and stored.get("is_complete"):
+            log.warning("summary.repaired", virtual_shard=virtual, songs=right.count)

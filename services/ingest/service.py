@@ -14,9 +14,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.songs import Duplicate, Rejection, Song, Status
 from services.ingest.store import (
     SongStore,
-    bury_entry,
     list_undecided,
-    publish_entry,
     release_content,
     still_ready,
     unlist,
@@ -189,7 +187,7 @@ class IngestService:
         after = song.revised(typed=song.typed.model_copy(update=typed.model_dump(exclude_unset=True)))
         also: list[Write] = []
         if song.status is Status.READY:
-            also.append(publish_entry(after))
+            also += await self._store.rewrite_entry(after)
             await self._store.replace_words(song, after)
         try:
             return await self._store.change(song, after, also=also)
@@ -202,7 +200,7 @@ class IngestService:
         after = song.becomes(Status.DELETED)
         also: list[Write] = [unlist(song_id)]
         if song.status is Status.READY:
-            also += [bury_entry(after), release_content(song)]
+            also += [*await self._store.bury_entry(after), release_content(song)]
         try:
             await self._store.change(song, after, [SongDeleted(song_id=song_id, revision=after.revision)], also=also)
         except ConditionFailed:

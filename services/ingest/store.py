@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter
 
 from services.ingest.songs import Song, Status
 from services.ingest.words import words_of
-from shared.catalogue import SONGS, LibraryEntry
+from shared.catalogue import SONGS, Library, LibraryEntry, count_in, count_out
 from shared.errors import Rejected, Unavailable
 from shared.events import Event
 from shared.messaging.outbox import Outbox, pending_events, with_pending
@@ -32,6 +33,7 @@ class SongStore:
     def __init__(self, table: Table, outbox: Outbox) -> None:
         self._table = table
         self._outbox = outbox
+        self._library = Library(table)
 
     async def get(self, song_id: str) -> Song:
         """Return a song.
@@ -148,6 +150,20 @@ class SongStore:
         song = await self.find(str(item["song_id"])) if item is not None else None
         return song if song is not None and song.status is Status.READY else None
 
+    # --- What the other services see ---
+
+    async def rewrite_entry(self, song: Song) -> list[Write]:
+        """Return what shows the new words of a song of the library; it sounds as in the revision that is there."""
+        shown = await self._library.get(song.song_id)
+        return [Put(replace(song.entry(), revision=shown.revision).item())] if shown is not None else []
+
+    async def bury_entry(self, song: Song) -> list[Write]:
+        """Return what leaves a tombstone where the other services see a song of the library."""
+        shown = await self._library.get(song.song_id)
+        tombstone = LibraryEntry(song.song_id, song.revision, is_deleted=True)
+        buried = Put({**tombstone.item(), "expires_at": int(time.time()) + TOMBSTONE_LIFE_S})
+        return [buried, count_out(shown)] if shown is not None else [buried]
+
     # --- Listing ---
 
     async def list_page(
@@ -225,15 +241,9 @@ def release_content(song: Song) -> Write:
     return Delete(_content_key(song.content_sha256))
 
 
-def publish_entry(song: Song) -> Write:
-    """Show the song to the other services."""
-    return Put(song.entry().item())
-
-
-def bury_entry(song: Song) -> Write:
-    """Leave a tombstone where the other services saw the song."""
-    entry = LibraryEntry(song.song_id, song.revision, is_deleted=True)
-    return Put({**entry.item(), "expires_at": int(time.time()) + TOMBSTONE_LIFE_S})
+def publish_entry(song: Song) -> list[Write]:
+    """Show a song that becomes ready to the other services."""
+    return [Put(song.entry().item()), count_in(song.entry())]
 
 
 def still_ready(song: Song) -> Write:

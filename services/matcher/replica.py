@@ -130,7 +130,7 @@ class Replica:
 
     async def _load_virtual_shard(self, virtual: int, slots: asyncio.Semaphore) -> None:
         async with slots:
-            entries = [entry async for entry in self._library.of_virtual_shard(virtual)]
+            entries = await self._library.of_virtual_shard(virtual)
             for start in range(0, len(entries), SONGS_AT_ONCE):
                 await self._take(entries[start : start + SONGS_AT_ONCE])
 
