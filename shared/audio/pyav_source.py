@@ -89,15 +89,29 @@ class PyavSource:
 
     def blocks(self, sample_rate_hz: int, limit_s: float) -> Iterator[Samples]:
         """Decode, mix down to mono and resample; see `Source.blocks`. The caller stops when it has enough."""
+        # Blocks that are longer than the frames of a codec save a third of the time.
+        for frame in self.converted("mono", sample_rate_hz, BLOCK_S * sample_rate_hz):
+            yield frame.to_ndarray()[0]
+
+    def converted(self, layout: str, sample_rate_hz: int, frame_size: int) -> Iterator[AudioFrame]:
+        """Decode and convert to float32, packed; pass over what is damaged.
+
+        Parameters
+        ----------
+        layout : {"mono", "stereo"}
+            Channels to mix to.
+        sample_rate_hz : int
+            Rate of the frames, in Hz.
+        frame_size : int
+            Samples of each channel in a frame; the last one may have fewer.
+        """
         resampler, shape = None, None
         for frame in self._frames():
             new_shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             if new_shape != shape:
                 self._limits.check(frame.sample_rate, frame.layout.nb_channels)
                 yield from _resampled(resampler, None)
-                # Blocks that are longer than the frames of a codec save a third of the time.
-                frame_size = BLOCK_S * sample_rate_hz
-                resampler = AudioResampler("flt", "mono", sample_rate_hz, frame_size, RESAMPLER_OPTIONS)
+                resampler = AudioResampler("flt", layout, sample_rate_hz, frame_size, RESAMPLER_OPTIONS)
                 shape = new_shape
             frame.pts = None  # gaps in the timestamps are no sound
             yield from _resampled(resampler, frame)
@@ -134,7 +148,5 @@ class PyavSource:
         self._file.close()
 
 
-def _resampled(resampler: AudioResampler | None, frame: AudioFrame | None) -> Iterator[Samples]:
-    if resampler is not None:
-        for block in resampler.resample(frame):
-            yield block.to_ndarray()[0]
+def _resampled(resampler: AudioResampler | None, frame: AudioFrame | None) -> list[AudioFrame]:
+    return [] if resampler is None else resampler.resample(frame)
