@@ -2,6 +2,7 @@
 
 # No `annotations` of the future here: a limit that comes from the settings is read from the real annotation.
 
+import asyncio
 import sys
 from typing import Annotated
 
@@ -13,6 +14,9 @@ from services.gateway.settings import GatewaySettings
 from shared.errors import Rejected
 from shared.runtime.identity import SignedIn
 from shared.runtime.problems import PROBLEM_RESPONSES
+
+RECEIVE_DEADLINE_S = 60.0
+"""How long a clip may take to arrive: meanwhile it holds a place."""
 
 _CLIP_BODY = {
     "requestBody": {
@@ -42,8 +46,9 @@ def routes(service: QueryService, settings: GatewaySettings) -> APIRouter:
         deadline_ms: Annotated[int | None, Query(ge=100, le=settings.max_deadline_ms)] = None,
     ) -> Answer:
         """Name the song of a clip, say where in the song it is, or say that it is not known."""
-        clip = await _read(request, settings.max_clip_bytes)
-        return await service.identify(identity.user_id, clip, deadline_ms=deadline_ms)
+        with service.place(deadline_ms):
+            clip = await _read(request, settings.max_clip_bytes)
+            return await service.identify(identity.user_id, clip, deadline_ms=deadline_ms)
 
     @router.get("")
     async def history(
@@ -61,10 +66,14 @@ def routes(service: QueryService, settings: GatewaySettings) -> APIRouter:
 async def _read(request: Request, limit: int) -> bytes:
     # Counted while it arrives: the declared length may be missing or wrong.
     body = bytearray()
-    async for block in request.stream():
-        body += block
-        if len(body) > limit:
-            raise Rejected(
-                "clip_too_large", f"the clip is larger than {limit} bytes; some seconds are enough", status=413
-            )
+    try:
+        async with asyncio.timeout(RECEIVE_DEADLINE_S):
+            async for block in request.stream():
+                body += block
+                if len(body) > limit:
+                    raise Rejected(
+                        "clip_too_large", f"the clip is larger than {limit} bytes; some seconds are enough", status=413
+                    )
+    except TimeoutError:
+        raise Rejected("clip_too_slow", f"no clip arrived within {RECEIVE_DEADLINE_S:g} s", status=408) from None
     return bytes(body)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from ulid import ULID
 
+from services.gateway.admission import Admission
 from services.gateway.merge import Verdict, is_complete, merge, proposed
 from services.gateway.schemas import Answer, ClipMatch
 from services.gateway.settings import GatewaySettings
@@ -45,6 +47,17 @@ class QueryService:
         self._library = library
         self._history = history
         self._settings = settings
+        self._admission = Admission(settings.max_queries)
+
+    def place(self, deadline_ms: int | None) -> AbstractContextManager[None]:
+        """Take a place for a question, before its clip is received: what is refused later has cost memory and time.
+
+        Raises
+        ------
+        Unavailable
+            Too many questions are under way to answer one more in time.
+        """
+        return self._admission.place(self._deadline_ms(deadline_ms) / 1000)
 
     async def identify(self, user_id: str, clip: bytes, *, deadline_ms: int | None) -> Answer:
         """Name the song of a clip, or say honestly that it is not known.
@@ -58,9 +71,11 @@ class QueryService:
         """
         if not clip:
             raise Rejected("empty_clip", "the request has no audio in its body")
-        asked_at = datetime.now(UTC)
+        asked_at, among = datetime.now(UTC), self._admission.under_way
         query_id = str(ULID())
         replies = await self._ask(query_id, clip, asked_at + timedelta(milliseconds=self._deadline_ms(deadline_ms)))
+        if is_complete(replies):  # what a silent shard makes late says nothing about the others
+            self._admission.learn((datetime.now(UTC) - asked_at).total_seconds(), among)
         songs = await self._library.get_many(proposed(replies))
         answer = _answer(query_id, merge(replies, songs), songs, asked_at)
         await self._history.add(user_id, answer)

@@ -15,4 +15,5 @@ class GatewaySettings(BaseSettings):
     inline_clip_bytes: int = Field(700_000, description="Clips above this size travel through the bucket, in bytes.")
     default_deadline_ms: int = Field(10_000, description="How long a question may take unless it says so itself.")
     max_deadline_ms: int = Field(30_000, description="Longest deadline that a question may ask for.")
+    max_queries: int = Field(100, ge=1, description="Questions under way at the same time; more are refused with 503.")
     history_life_s: int = Field(90 * 86400, description="How long answered questions are remembered, in seconds.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -43,7 +44,7 @@ class MatcherService:
         self._index = index
         self._fingerprints = fingerprints
         self._bus = bus
-        self._threads = asyncio.Semaphore(threads)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="search")
         self._ref = ShardRef(index=replica.shard.index, count=replica.shard.count)
 
     async def on_query_fingerprinted(self, event: QueryFingerprinted) -> None:
@@ -86,14 +87,21 @@ class MatcherService:
         return self._index.song_count * self._replica.shard.count
 
     async def _answer(self, question: Question, answer: Callable[[], Awaitable[Reply]]) -> None:
-        """Answer in time or not at all: after the deadline nobody waits, and others do."""
+        """Answer in time or not at all: after the deadline nobody waits, and others do.
+
+        Raises
+        ------
+        Unavailable
+            This replica is not active. The question goes back to its queue, where another replica may take it.
+        """
         remaining_s = (question.deadline - datetime.now(UTC)).total_seconds()
         if remaining_s <= 0:
             log.info("question.expired", query_id=question.query_id)
             return
+        if not self._replica.is_active:
+            raise Unavailable("this replica is not active")
         try:
             async with asyncio.timeout(remaining_s):
-                await self._replica.wait_until_active()
                 reply = await answer()
         except TimeoutError:
             log.info("question.expired", query_id=question.query_id)
@@ -101,6 +109,6 @@ class MatcherService:
         await self._bus.reply(question.reply_to, reply)
 
     async def _compute(self, work: Callable[[], T]) -> T:
-        # The compiled parts release the interpreter lock, so a thread is enough to keep the event loop turning.
-        async with self._threads:
-            return await asyncio.to_thread(work)
+        # The compiled parts release the interpreter lock, so a thread is enough to keep the event loop turning. What is
+        # late before its turn is never begun; what has begun keeps its thread, so that no more than these are at work.
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
