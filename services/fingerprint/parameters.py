@@ -52,5 +52,5 @@ SHORTEST_CLIP_S = 1.0
 SHORTEST_SONG_S = 3.0
 """Songs below this length cannot be found by a clip with any certainty."""
 
-BLOCK_FRAMES = 1_024
-"""Frames analysed at once (16 s): the block and its spectra stay in the cache, however long the recording is."""
+BLOCK_FRAMES = 256
+"""Frames analysed at once (4 s): a block and all that follows from it stay in the cache, however long the recording."""

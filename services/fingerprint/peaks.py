@@ -90,57 +90,82 @@ def _local_maxima(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.float32], float]:
     """Return rows, quarter-bin frequencies and powers of the maxima in rows `begin` to `end`, and the loudest frame."""
     band = HIGHEST_BIN - LOWEST_BIN + 1
-    loudest_near = np.empty((power.shape[0], band), np.float32)
-    for row in range(power.shape[0]):
-        near = power[row, LOWEST_BIN - reach_bins : HIGHEST_BIN + reach_bins + 1]
-        _sliding_maximum(near, 2 * reach_bins + 1, loudest_near[row])
+    # Rows of zeros stand for what lies before the recording and after it.
+    near = np.zeros((len(power) + 2 * reach_frames, band), np.float32)
+    _maxima_in_rows(power[:, LOWEST_BIN - reach_bins : HIGHEST_BIN + reach_bins + 1], near[reach_frames:])
+    next_to = _maxima_over_rows(near, reach_frames)
 
     most = (end - begin) * (band // (reach_bins + 1) + 1)
     rows, steps, heights = np.empty(most, np.int64), np.empty(most, np.uint16), np.empty(most, np.float32)
+    bounds = np.empty(band, np.float32)
     count = 0
     loudest_frame = 0.0
     for row in range(begin, end):
-        frame_power = 0.0
+        spectrum, before, after = power[row], next_to[row], next_to[row + reach_frames + 1]
+        loudest_frame = max(loudest_frame, _sum(spectrum[LOWEST_BIN : HIGHEST_BIN + 1]))
+        _larger(before, after, bounds)
+        _raise(bounds, near[row + reach_frames])
         for column in range(band):
-            height = power[row, LOWEST_BIN + column]
-            frame_power += height
-            if height < loudest_near[row, column] or height <= 0:
+            height = spectrum[LOWEST_BIN + column]
+            if height < bounds[column]:  # as nearly all are
                 continue
-            if not _stands_out(loudest_near, row, column, height, reach_frames):
-                continue
+            if height <= before[column]:
+                continue  # of a note that is held without any change, only the onset is a peak
             if count and rows[count - 1] == row and steps[count - 1] >= STEPS_PER_BIN * (LOWEST_BIN + column - 1) - 2:
                 continue  # two equal neighbours are one peak
             rows[count] = row
-            steps[count] = _refined(power[row], LOWEST_BIN + column)
+            steps[count] = _refined(spectrum, LOWEST_BIN + column)
             heights[count] = height
             count += 1
-        loudest_frame = max(loudest_frame, frame_power)
     return rows[:count], steps[:count], heights[:count], loudest_frame
 
 
 @njit(cache=True, nogil=True)
-def _sliding_maximum(values: NDArray[np.float32], width: int, maxima: NDArray[np.float32]) -> None:
-    """Write the maximum of every `width` neighbours, from maxima of 2, 4, 8 … of them."""
-    widest = values.copy()
-    covered = 1
-    while covered < width:
-        step = min(covered, width - covered)
-        for i in range(len(widest) - step):
-            widest[i] = max(widest[i], widest[i + step])
-        covered += step
-    maxima[:] = widest[: len(maxima)]
+def _maxima_in_rows(rows: NDArray[np.float32], maxima: NDArray[np.float32]) -> None:
+    """Write the maxima of all stretches of a row that are as wide as it is wider than `maxima`, and one more."""
+    width = rows.shape[1] - maxima.shape[1] + 1
+    covers, wider = np.empty(rows.shape[1], np.float32), np.empty(rows.shape[1], np.float32)
+    for row in range(len(rows)):
+        covers[:] = rows[row]
+        covered = 1
+        while 2 * covered < width:
+            _larger(covers, covers[covered:], wider[: len(covers) - covered])
+            covers, wider = wider, covers
+            covered *= 2
+        _larger(covers, covers[width - covered :], maxima[row])
 
 
 @njit(cache=True, nogil=True)
-def _stands_out(loudest_near: NDArray[np.float32], row: int, column: int, height: float, reach_frames: int) -> bool:
-    # Strictly louder than before: of a note that is held without any change, only the onset is a peak.
-    for other in range(max(0, row - reach_frames), row):
-        if loudest_near[other, column] >= height:
-            return False
-    for other in range(row + 1, min(row + reach_frames + 1, loudest_near.shape[0])):
-        if loudest_near[other, column] > height:
-            return False
-    return True
+def _maxima_over_rows(rows: NDArray[np.float32], height: int) -> NDArray[np.float32]:
+    """Return the maximum of every row and the ``height - 1`` next ones, for each column."""
+    maxima = rows.copy()
+    covered = 1
+    while covered < height:
+        step = min(covered, height - covered)
+        for row in range(len(maxima) - step):
+            _raise(maxima[row], maxima[row + step])
+        covered += step
+    return maxima
+
+
+@njit(cache=True, nogil=True)
+def _larger(one: NDArray[np.float32], other: NDArray[np.float32], larger: NDArray[np.float32]) -> None:
+    for i in range(len(larger)):
+        larger[i] = one[i] if one[i] > other[i] else other[i]
+
+
+@njit(cache=True, nogil=True)
+def _raise(values: NDArray[np.float32], least: NDArray[np.float32]) -> None:
+    for i in range(len(values)):
+        values[i] = values[i] if values[i] > least[i] else least[i]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})  # the terms may be added in any order
+def _sum(values: NDArray[np.float32]) -> float:
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    return total
 
 
 @njit(cache=True, nogil=True)
