@@ -30,6 +30,7 @@ def up(
     folder: Folder = FOLDER,
     base_port: BasePort = None,
     shards: Annotated[int, typer.Option(min=1, max=16, help="Shards of the index.")] = 2,
+    replicas: Annotated[int, typer.Option(min=1, max=4, help="Processes that hold each shard.")] = 1,
 ) -> None:
     """Start everything and leave it running."""
     kept = state.load(folder / STATE)
@@ -37,7 +38,7 @@ def up(
         err.print(f"a stack runs already in {folder}: look at it with `status`, end it with `down`")
         raise typer.Exit(1)
     # The same ports as last time, so that links and running clients stay valid.
-    stack = _made(folder, base_port or (kept.base_port if kept else None), shards)
+    stack = _made(folder, base_port or (kept.base_port if kept else None), shards, replicas)
     out.print(f"starting RabbitMQ, S3, DynamoDB and {len(stack.services)} services in {folder} ...")
     try:
         stack.start()
@@ -58,7 +59,7 @@ def status(folder: Folder = FOLDER) -> None:
     alive = []
     for process in (*kept.services, *kept.servers):
         alive.append(process.is_alive())
-        out.print(f"{process.name:14} {process.pid:>8}  {'running' if alive[-1] else 'ended'}")
+        out.print(f"{process.name:20} {process.pid:>8}  {'running' if alive[-1] else 'ended'}")
     if not all(alive):
         raise typer.Exit(1)
 
@@ -79,7 +80,7 @@ def down(folder: Folder = FOLDER) -> None:
 @app.command()
 def servers(folder: Folder = REPOSITORY / "var" / "servers", base_port: BasePort = None) -> None:
     """Start RabbitMQ, S3 and DynamoDB only, print the settings that lead to them, and stay until Ctrl-C."""
-    stack = _made(folder, base_port, 1)
+    stack = _made(folder, base_port, 1, 1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         stack.start_servers()
@@ -94,14 +95,14 @@ def servers(folder: Folder = REPOSITORY / "var" / "servers", base_port: BasePort
         stack.stop()
 
 
-def _made(folder: Path, base_port: int | None, shards: int) -> Stack:
+def _made(folder: Path, base_port: int | None, shards: int, replicas: int) -> Stack:
     try:
-        return Stack(folder, base_port, shards)
-    except StartFailed as why:
+        return Stack(folder, base_port, shards, replicas)
+    except (StartFailed, ValueError) as why:
         _fail(why)
 
 
-def _fail(why: StartFailed) -> NoReturn:
+def _fail(why: Exception) -> NoReturn:
     err.print(str(why), markup=False)
     raise typer.Exit(1) from why
 

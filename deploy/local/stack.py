@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Protocol
 
 from deploy.local.cache import REPOSITORY
@@ -23,11 +25,10 @@ from deploy.local.rabbitmq import RabbitMQ
 from deploy.local.seaweedfs import SeaweedFS
 
 SERVICES = ("gateway", "ingest", "streaming", "auth", "fingerprint", "analytics")
-"""Each on the base port plus its position; the shards of the matcher follow."""
+"""Each on the base port plus its position; the replicas of the matcher follow."""
 
 _SERVERS_OFFSET = 40
 _PORTS = 50
-_MOST_SHARDS = _SERVERS_OFFSET - len(SERVICES)
 _DECLARE_DEADLINE_S = 120.0
 _READY_DEADLINE_S = 120.0
 """On a busy machine with two cores; the compiler of the search alone takes seconds in each process."""
@@ -59,15 +60,21 @@ class Stack:
         For all data and logs, and the credentials, which are made at random once.
     base_port : int or None
         First of 50 ports; the gateway is on this one. None takes free ones.
-    shards : int
-        Number of shards of the index, one process each.
+    shards, replicas : int
+        Number of shards of the index, and how many processes hold each of them.
     durable : bool
         Use the DynamoDB that outlives `kill -9` instead of the stricter one.
     """
 
-    def __init__(self, folder: Path, base_port: int | None = None, shards: int = 2, *, durable: bool = False) -> None:
-        if not 1 <= shards <= _MOST_SHARDS:
-            raise ValueError(f"a stack has 1 to {_MOST_SHARDS} shards, not {shards}")
+    def __init__(
+        self,
+        folder: Path,
+        base_port: int | None = None,
+        shards: int = 2,
+        replicas: int = 1,
+        *,
+        durable: bool = False,
+    ) -> None:
         self.folder = folder.resolve()
         self.base_port = base_port or free_block(_PORTS)
         self.url = self._url("gateway")
@@ -93,28 +100,46 @@ class Stack:
             "TUNESCOUT_URLS__INGEST": self._url("ingest"),
             "TUNESCOUT_URLS__STREAMING": self._url("streaming"),
             "TUNESCOUT_URLS__AUTH": self._url("auth"),
-            "TUNESCOUT_MATCHER_SHARDS": str(shards),
             "TUNESCOUT_GRACEFUL_STOP_S": "4",
         }
-        names = [*SERVICES, *(f"matcher-{shard}" for shard in range(shards))]
-        self.services = {name: self._service(name) for name in names}
+        self.services = {name: self._service(name, name, self._port(name), {}) for name in SERVICES}
+        self._matcher_ports = list(range(self.base_port + len(SERVICES), self.base_port + _SERVERS_OFFSET))
+        self.add_generation(shards, replicas)
 
     @property
     def server_processes(self) -> list[Process]:
         """The processes of the servers."""
         return [process for server in self.servers.values() for process in server.processes]
 
-    def env(self, service: str) -> dict[str, str]:
-        """Return the environment of a service: `gateway`, `matcher-0`, ..."""
-        shard = service.partition("-")[2]
-        own = {"TUNESCOUT_MATCHER_SHARD": shard, "TUNESCOUT_MATCHER_REPLICA": "0"} if shard else {}
-        return {
-            **self.settings,
-            **own,
-            "PYTHONPATH": str(REPOSITORY),
-            "TUNESCOUT_PORT": str(self._port(service)),
-            "TUNESCOUT_DATA_DIR": str(self.folder / "services" / service),
-        }
+    def add_generation(self, shards: int, replicas: int = 1) -> dict[str, Process]:
+        """Make the processes of an index of so many shards, to be started beside those that are there.
+
+        Returns
+        -------
+        dict of str to Process
+            By name: `matcher-0-of-2-a` is the first replica of the first of two shards.
+        """
+        places = list(product(range(shards), ascii_lowercase[:replicas]))
+        ports = self._matcher_ports[: len(places)]
+        if not places or len(ports) < len(places):
+            raise ValueError(f"{len(self._matcher_ports)} matchers fit, not {shards} shards of {replicas} replicas")
+        del self._matcher_ports[: len(places)]
+        made = {}
+        for (shard, replica), port in zip(places, ports, strict=True):
+            name = f"matcher-{shard}-of-{shards}-{replica}"
+            own = {
+                "TUNESCOUT_MATCHER_SHARD": str(shard),
+                "TUNESCOUT_MATCHER_SHARDS": str(shards),
+                "TUNESCOUT_MATCHER_REPLICA": replica,
+            }
+            made[name] = self._service(name, "matcher", port, own)
+        self.services |= made
+        return made
+
+    def remove_generation(self, shards: int) -> None:
+        """End the processes of an index of so many shards, each in order."""
+        leaving = [name for name in self.services if f"-of-{shards}-" in name]
+        _at_once([self.services.pop(name).stop for name in leaving])
 
     def start(self) -> None:
         """Start the servers, declare queues and tables, start the services; return when all are ready.
@@ -148,26 +173,36 @@ class Stack:
         for server in self.servers.values():
             server.kill()
 
-    def _service(self, name: str) -> Process:
-        environment = self.env(name)
+    def _service(self, name: str, kind: str, port: int, own: Mapping[str, str]) -> Process:
+        folder = self.folder / "services" / name
         return Process(
             name,
-            [sys.executable, "-m", "services", name.partition("-")[0]],
-            Path(environment["TUNESCOUT_DATA_DIR"]),
-            is_ready=lambda: _is_ready(self._port(name)),
-            environment=environment,
+            [sys.executable, "-m", "services", kind],
+            folder,
+            is_ready=lambda: _is_ready(port),
+            environment={
+                **self.settings,
+                **own,
+                "PYTHONPATH": str(REPOSITORY),
+                "TUNESCOUT_PORT": str(port),
+                "TUNESCOUT_DATA_DIR": str(folder),
+            },
             deadline_s=_READY_DEADLINE_S,
         )
 
     def _port(self, service: str) -> int:
-        kind, _, shard = service.partition("-")
-        return self.base_port + (len(SERVICES) + int(shard) if shard else SERVICES.index(kind))
+        return self.base_port + SERVICES.index(service)
 
     def _url(self, service: str) -> str:
         return f"http://127.0.0.1:{self._port(service)}"
 
     def _declare(self) -> None:
-        environment = {**os.environ, **self.env("gateway")}
+        environment = {
+            **os.environ,
+            **self.settings,
+            "PYTHONPATH": str(REPOSITORY),
+            "TUNESCOUT_DATA_DIR": str(self.folder),
+        }
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "tunescout", "declare"],

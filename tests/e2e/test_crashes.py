@@ -89,7 +89,7 @@ async def listener(durable_stack: Stack) -> AsyncIterator[Client]:
 
 
 SERVERS = ("rabbitmq", "s3", "dynamodb")
-SERVICES = ("ingest", "fingerprint", "matcher-0", "matcher-1", "gateway", "streaming", "auth")
+SERVICES = ("ingest", "fingerprint", "matcher-0-of-2-a", "matcher-1-of-2-a", "gateway", "streaming", "auth")
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(SERVERS + SERVICES)))

@@ -1,0 +1,190 @@
+"""How soon is a song found that has just become ready, while others arrive?
+
+The songs are made up, but their way is the real one: fingerprint store, song store, outbox, broker, replicas. What is
+asked skips the decoding of a clip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from ulid import ULID
+
+from services.ingest.songs import Song, Status
+from services.ingest.store import SongStore, claim_content, publish_entry
+from shared.catalogue import SONGS
+from shared.events import QueryFingerprinted, Reply, ShardMatches, SongReady
+from shared.fingerprint import ALGORITHM, FRAME_RATE_HZ, Fingerprint
+from shared.messaging.inbox import ReplyInbox
+from shared.messaging.outbox import Outbox
+from shared.runtime.adapters import event_bus, table
+from shared.runtime.settings import Settings
+from shared.sharding import coverage
+from shared.storage.fingerprints import FINGERPRINTS, FingerprintStore
+from shared.storage.tables import ConditionFailed
+
+SONG_S, CLIP_S = 60.0, 8.0
+PEAKS_PER_S = 29.0
+FILLERS = 8
+ONE_OF = 10
+"""One song of so many is asked for: asking for all would measure the asking."""
+ASK_EVERY_S = 0.2
+PATIENCE_S = 10.0
+SURE_AFTER = 4
+"""So many answers in a row, of replicas that take turns, say that all of them have the song."""
+
+
+def made_up(seed: int) -> Fingerprint:
+    """Return the fingerprint of a song that nobody has played."""
+    rng = np.random.default_rng(seed)
+    count = int(SONG_S * PEAKS_PER_S)
+    frames = np.sort(rng.integers(0, int(SONG_S * FRAME_RATE_HZ), count)).astype(np.uint32)
+    frequencies, levels = rng.integers(80, 1_997, count, np.uint16), rng.integers(120, 180, count, np.uint8)
+    return Fingerprint(ALGORITHM, SONG_S, frames, frequencies, levels)
+
+
+def clip_of(song: Fingerprint) -> Fingerprint:
+    """Return some seconds from the middle of a song."""
+    begin = np.uint32(20 * FRAME_RATE_HZ)
+    kept = (song.frames >= begin) & (song.frames < begin + np.uint32(CLIP_S * FRAME_RATE_HZ))
+    return Fingerprint(ALGORITHM, CLIP_S, song.frames[kept] - begin, song.frequencies[kept], song.levels[kept])
+
+
+class Arrivals:
+    """Songs that become ready in a running stack, by its own stores and events.
+
+    Parameters
+    ----------
+    settings : mapping
+        The environment of the services.
+    """
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        nested: dict[str, dict[str, str]] = {"tables": {}}
+        prefix = "TUNESCOUT_TABLES__"
+        nested["tables"] = {k.removeprefix(prefix).lower(): v for k, v in settings.items() if k.startswith(prefix)}
+        self._settings = Settings.model_validate({"broker_url": settings["TUNESCOUT_BROKER_URL"], **nested})
+        self._bus = event_bus(self._settings, "arrivals", "bench")
+        self._songs = table(self._settings, SONGS)
+        self._peaks = table(self._settings, FINGERPRINTS)
+        self._store = SongStore(self._songs, Outbox(self._songs, SONGS.indexes[0], self._bus))
+        self._fingerprints = FingerprintStore(self._peaks)
+        self._inbox = ReplyInbox(self._bus, "arrivals")
+        self._count = 0
+
+    async def __aenter__(self) -> Self:
+        await self._bus.connect()
+        await self._inbox.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._bus.close()
+        await self._songs.close()
+        await self._peaks.close()
+
+    async def fill(self, songs: int) -> None:
+        """Add made-up songs, some at a time."""
+        slots = asyncio.Semaphore(FILLERS)
+
+        async def one() -> None:
+            async with slots:
+                await self._arrive()
+
+        await asyncio.gather(*(one() for _ in range(songs)))
+
+    async def measure(self, *, rate_hz: float, seconds: float) -> dict[str, float | int]:
+        """Let songs arrive at a steady rate; return how soon they are found, in milliseconds after `song.ready`."""
+        arriving = set[asyncio.Task[float | None]]()
+        began_s = time.monotonic()
+        for number in range(int(rate_hz * seconds)):
+            await asyncio.sleep(began_s + number / rate_hz - time.monotonic())
+            arriving.add(asyncio.create_task(self._arrive_and_ask(is_asked=number % ONE_OF == 0)))
+        took_s = time.monotonic() - began_s
+        delays = [delay for delay in await asyncio.gather(*arriving) if delay is not None]
+        return {
+            "songs": len(arriving),
+            "songs_per_s": round(len(arriving) / took_s, 1),
+            "asked": len(delays),
+            "never_found": sum(not np.isfinite(delay) for delay in delays),
+            **{
+                f"visible_p{share}_ms": round(float(np.percentile(delays, share, method="higher")), 1)
+                for share in (50, 95, 99, 100)
+            },
+        }
+
+    async def _arrive(self) -> tuple[str, Fingerprint]:
+        self._count += 1
+        song_id = str(ULID())
+        fingerprint = made_up(time.time_ns() % 2**60)
+        song = Song(song_id, "bench", "made-up.flac", 1, "audio/flac", _now(), content_sha256=song_id)
+        song = song.becomes(Status.UPLOADED).becomes(Status.FINGERPRINTED, duration_s=SONG_S)
+        ready = song.becomes(Status.READY)
+        event = SongReady(
+            song_id=song_id,
+            revision=ready.revision,
+            owner=ready.owner,
+            title=ready.title,
+            artist=ready.artist,
+            album=ready.album,
+            duration_s=SONG_S,
+            blob_key=ready.blob_key,
+            content_type=ready.content_type,
+        )
+        await self._fingerprints.put(song_id, fingerprint)
+        await self._store.add(song, None, "")
+        while True:
+            try:
+                await self._store.change(song, ready, [event], also=[claim_content(ready), *publish_entry(ready)])
+            except ConditionFailed:
+                continue  # amid another transaction on the summary of the virtual shard
+            return song_id, fingerprint
+
+    async def _arrive_and_ask(self, *, is_asked: bool) -> float | None:
+        song_id, fingerprint = await self._arrive()
+        ready_s = time.monotonic()
+        if not is_asked:
+            return None
+        clip = clip_of(fingerprint).pack()
+        first_s, in_a_row = 0.0, 0
+        while time.monotonic() < ready_s + PATIENCE_S:
+            asked_s = time.monotonic()
+            is_found = await self._is_found(song_id, clip)
+            if is_found:
+                first_s, in_a_row = (first_s if in_a_row else asked_s), in_a_row + 1
+            elif is_found is False:
+                in_a_row = 0
+            if in_a_row == SURE_AFTER:
+                return max(0.0, first_s - ready_s) * 1000
+            await asyncio.sleep(ASK_EVERY_S)
+        return float("inf")
+
+    async def _is_found(self, song_id: str, clip: bytes) -> bool | None:
+        """Tell whether the index finds the song now; None where a part of it did not answer in time."""
+        question = QueryFingerprinted(
+            query_id=str(ULID()),
+            deadline=datetime.now(UTC) + timedelta(seconds=2),
+            reply_to=self._inbox.address,
+            fingerprint=clip,
+        )
+        replies = await self._inbox.collect(
+            question.query_id, lambda: self._bus.publish(question), _is_complete, question.deadline
+        )
+        found = [match for reply in replies if isinstance(reply, ShardMatches) for match in reply.matches]
+        is_found = any(match.song_id == song_id for match in found)
+        return is_found or (False if _is_complete(replies) else None)
+
+
+def _is_complete(replies: list[Reply]) -> bool:
+    return coverage(reply.shard.shard() for reply in replies if isinstance(reply, ShardMatches)) == 1.0
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
