@@ -6,9 +6,9 @@ cover, or another song with the same drum loop agrees here and there, at many of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numba import njit
@@ -84,14 +84,6 @@ SAME_LENGTH = 0.75
 Relation = Literal["same_recording", "contained", "contains", "different"]
 
 
-class KnownSong(Protocol):
-    """What has to be known of the songs of a segment."""
-
-    @property
-    def audible_s(self) -> int:
-        """Seconds in which there is anything to compare."""
-
-
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How a known song agrees with a new one.
@@ -121,13 +113,8 @@ class Agreement:
     anchors: int
 
 
-def audible_seconds(landmarks: Landmarks) -> int:
-    """Return in how many seconds of a song there is anything to compare."""
-    return len(np.unique(_seconds(landmarks.anchors)))
-
-
-def agreements(segment: Segment, song: Fingerprint, known: Mapping[int, KnownSong]) -> dict[int, Agreement]:
-    """Return how the songs of a segment agree with a new one, as far as they remind of it at all.
+def agreements(segment: Segment, song: Fingerprint) -> dict[int, Agreement]:
+    """Return how the songs of a segment agree with a new one, by number, as far as they remind of it at all.
 
     Other speeds are probed only where no song is the same recording at the same speed.
 
@@ -137,21 +124,19 @@ def agreements(segment: Segment, song: Fingerprint, known: Mapping[int, KnownSon
         Where to look.
     song : Fingerprint
         The whole new song.
-    known : mapping of int to KnownSong
-        The songs of the segment by number; others are passed over.
     """
     landmarks = song_landmarks(song)
     if not len(landmarks.anchors):
         return {}
     length = int(landmarks.anchors[-1]) + 1
     spans = [(begin, begin + SPAN_FRAMES) for begin in range(0, length, SPAN_FRAMES)]
-    found = dict(_compared(segment, song, 1.0, _reminding(segment, landmarks, spans, LEAST_SPAN_SCORE), known))
+    found = dict(_compared(segment, song, 1.0, _reminding(segment, landmarks, spans, LEAST_SPAN_SCORE)))
     if any(agreement.relation == "same_recording" for agreement in found.values()):
         return found
     probes = [(int(place * length), int(place * length) + PROBE_FRAMES) for place in PROBES]
     for speed in SPEEDS:
         numbers = _reminding(segment, song_landmarks(at_speed(song, speed)), probes, LEAST_PROBE_SCORE)
-        for number, agreement in _compared(segment, song, speed, numbers, known):
+        for number, agreement in _compared(segment, song, speed, numbers):
             if number not in found or agreement.anchors > found[number].anchors:
                 found[number] = agreement
     return found
@@ -177,18 +162,14 @@ def _reminding(
     return list(numbers)
 
 
-def _compared(
-    segment: Segment, song: Fingerprint, speed: float, numbers: list[int], known: Mapping[int, KnownSong]
-) -> Iterator[tuple[int, Agreement]]:
+def _compared(segment: Segment, song: Fingerprint, speed: float, numbers: list[int]) -> Iterator[tuple[int, Agreement]]:
     """Yield how some songs agree with a new one, at about this speed."""
     if not numbers:
         return
     landmarks = song_landmarks(at_speed(song, speed))
     for found in hits(segment, landmarks, numbers):
-        song_found = known.get(found.number)
-        if song_found is None:
-            continue
-        agreement, used = compare(landmarks, found, song_found.audible_s, speed), speed
+        audible_s = segment.audible_seconds(found.number)
+        agreement, used = compare(landmarks, found, audible_s, speed), speed
         for _ in range(MOST_SHIFTS):
             is_alike = max(agreement.overlap, agreement.overlap_known) > 1 - SAME_SHARE
             if not is_alike or abs(agreement.speed / used - 1) < FELT_DRIFT:
@@ -196,7 +177,7 @@ def _compared(
             used = agreement.speed
             shifted = song_landmarks(at_speed(song, used))
             (again,) = hits(segment, shifted, [found.number])
-            agreement = max(agreement, compare(shifted, again, song_found.audible_s, used), key=lambda one: one.anchors)
+            agreement = max(agreement, compare(shifted, again, audible_s, used), key=lambda one: one.anchors)
         yield found.number, agreement
 
 

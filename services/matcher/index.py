@@ -1,31 +1,69 @@
-"""How are songs added, removed and searched, all at the same time?
+"""How are songs added, removed, searched and kept, all at the same time?
 
-The index is a log-structured merge tree in memory. Its state is a tuple of immutable segments. Whoever changes it
-publishes another tuple; a search takes the one that it finds and needs no lock.
+The index is a log-structured merge tree. Its state is a tuple of immutable segments: large ones that are mapped from
+files, and small ones in memory. Whoever changes it publishes another tuple; a search takes the one that it finds and
+needs no lock. What is in the folder changes only by `Index.save`, from one state to a later one, at once.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
+import secrets
 import threading
-from collections.abc import Iterable, Mapping
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.matcher.comparison import Agreement, agreements, audible_seconds
+from services.matcher.array_file import DamagedError
+from services.matcher.comparison import Agreement, agreements
+from services.matcher.disk import DISK, Disk
 from services.matcher.landmarks import song_landmarks
+from services.matcher.manifest import (
+    MANIFEST,
+    SEGMENTS,
+    Entry,
+    Manifest,
+    Stamp,
+    open_segment,
+    read_verified,
+    stamp,
+    write_verified,
+)
+from services.matcher.merge import merged
 from services.matcher.scoring import answer_threshold, confidence
 from services.matcher.search import Place, best_places
-from services.matcher.segment import MOST_PARTS, Segment, merged
+from services.matcher.segment import MOST_PARTS, MOST_POSTINGS, Columns, Segment
+from services.matcher.song_table import song_key, virtual_shards
+from services.matcher.tombstones import Tombstones
+from shared.errors import Unavailable
 from shared.events import Comparison, Match
 from shared.fingerprint import ALGORITHM, FRAME_RATE_HZ, Fingerprint
+from shared.sharding import VIRTUAL_SHARDS
 
 _SMALL = 64
-"""Parts up to which segments are merged right when a song is added; `merge` takes care of larger ones."""
+"""Parts up to which segments are merged right when a song is added, and stay in memory until the index is saved;
+`merge` takes care of larger ones."""
 
 _TOO_MANY_REMOVED = 0.2
 """Share of removed parts from which on a segment is written anew."""
+
+_SONGS_AT_ONCE = 256
+"""Songs that become one segment when many are added."""
+
+_MOST_SEGMENTS = 12
+"""Segments from which on they are merged when many songs are added."""
+
+_PROCESSORS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,57 +75,138 @@ class IndexStats:
     postings: int
     removed_parts: int
     size_bytes: int
+    disk_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Song:
-    song_id: str
-    audible_s: int
+class Snapshot:
+    """A saved state of an index, which stays as it is while it is held.
+
+    A folder with these segments and this manifest is an index: copy the segments first.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the index is.
+    segments : tuple of str
+        Names of the files with its segments. A name is never used for other content.
+    manifest : bytes
+        Content of the file `MANIFEST`.
+    """
+
+    folder: Path
+    segments: tuple[str, ...]
+    manifest: bytes
 
 
 class Index:
     """Songs that can be found by a clip, or by a whole song.
 
-    `add` and `remove` are meant for one thread, `merge` for another, `search` and `compare` for any number of them.
+    `add` and `remove` are meant for one thread, `merge` and `save` for another, `search` and `compare` for any number
+    of them. An index without a folder lives in memory alone.
     """
 
     def __init__(self) -> None:
         self._segments: tuple[Segment, ...] = ()
-        self._songs: dict[int, _Song] = {}  # by number; a number is never used twice
-        self._numbers: dict[str, int] = {}
-        self._revisions: dict[str, int] = {}  # of removed songs too: a late addition must not bring them back
-        self._next_number = 0
+        self._removed = Tombstones()
+        self._counts = np.zeros(VIRTUAL_SHARDS, np.int64)
+        self._sums = np.zeros(VIRTUAL_SHARDS, np.uint64)
+        self._next_number = 0  # a number is never used twice
         self._writing = threading.Lock()
         self._merging = threading.Lock()
         self._claimed = 0  # leading segments that a merge is reading, and that nobody else may merge
-        self._removed_meanwhile: list[int] = []
+        self._removed_meanwhile: list[str] = []
+        self._folder: Path | None = None
+        self._disk = DISK
+        self._verified: dict[str, Stamp] = {}
+        self._pinned: Counter[str] = Counter()
+        self._changes = 0
+        self._saved_changes = -1
+        self._saved: tuple[str, ...] = ()  # names of files
+        self._damages: tuple[str, ...] = ()
+        self._unlock: Callable[[], object] = lambda: None
 
     @classmethod
-    def of_songs(cls, songs: Iterable[tuple[str, Fingerprint]], *, threads: int) -> Index:
-        """Return an index of many songs, each in revision 0: with several threads faster than to add one by one.
+    def open(cls, folder: Path, *, threads: int = _PROCESSORS, disk: Disk = DISK) -> Self:
+        """Return the index that a folder holds, as it was saved last; an empty one if there is none.
+
+        A file that this machine has read or written before, and that nobody has touched since, is mapped and not read
+        again; see `verify`. What is damaged is told by `damages`, and its songs are not in the index: add them again.
+
+        Parameters
+        ----------
+        folder : Path
+            It is made if there is none. Only one index can have it open.
+        threads : int
+            How many read files at the same time.
+        disk : Disk
+            What writes.
+
+        Raises
+        ------
+        Unavailable
+            Another index has the folder open.
+        """
+        index = cls()
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        index._unlock = weakref.finalize(index, os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            index.close()
+            raise Unavailable(f"the index in {folder} is in use") from error
+        index._folder, index._disk = folder, disk
+        index._load(threads)
+        return index
+
+    def _load(self, threads: int) -> None:
+        assert self._folder is not None
+        is_new = not (self._folder / MANIFEST).exists() and not any(self._folder.glob(SEGMENTS))
+        try:
+            manifest = Manifest() if is_new else Manifest.read(self._folder)
+        except DamagedError as error:
+            manifest, self._damages = Manifest(), (f"{error}; nothing is known of any song",)
+        known = read_verified(self._folder)
+        self._saved = tuple(entry.name for entry in manifest.entries)
+        self._verified = {entry.name: known[entry.name] for entry in manifest.entries if entry.name in known}
+        self._removed = Tombstones(manifest.removed)
+        for entry in manifest.entries:
+            try:
+                self._publish(open_segment(self._folder, entry, self._verified, threads))
+            except DamagedError as error:
+                self._damages += (str(error),)
+        self._changes = len(self._damages)
+        self._saved_changes = 0
+        if not self._damages:
+            self._tidy()
+
+    def _publish(self, segment: Segment) -> None:
+        self._segments += (self._numbered(segment),)
+        self._count(segment, np.flatnonzero(segment.alive), 1)
+
+    def _numbered(self, segment: Segment) -> Segment:
+        base = self._next_number
+        self._next_number += len(segment.table)
+        return segment.numbered(base)
+
+    def _count(self, segment: Segment, rows: NDArray[np.integer], sign: int) -> None:
+        virtual = virtual_shards(segment.table.keys[rows])
+        np.add.at(self._counts, virtual, sign)
+        (np.add if sign > 0 else np.subtract).at(self._sums, virtual, segment.digests[rows])
+        self._changes += 1
+
+    @classmethod
+    def of_songs(cls, songs: Iterable[tuple[str, Fingerprint]], *, threads: int) -> Self:
+        """Return an index in memory of many songs, each in revision 0.
 
         Raises
         ------
         ValueError
             A fingerprint is of another algorithm.
         """
-
-        def indexed(numbered: tuple[int, tuple[str, Fingerprint]]) -> tuple[_Song, Segment]:
-            number, (song_id, fingerprint) = numbered
-            landmarks = song_landmarks(_comparable(fingerprint))
-            return _Song(song_id, audible_seconds(landmarks)), Segment.of_song(number, landmarks, fingerprint)
-
         index = cls()
-        with ThreadPoolExecutor(threads) as pool:
-            built = list(pool.map(indexed, enumerate(songs)))
-            segments = [segment for _, segment in built]
-            while len(segments) > 1 and sum(len(segment.songs) for segment in segments) <= MOST_PARTS:
-                segments = list(pool.map(merged, (segments[i : i + 2] for i in range(0, len(segments), 2))))
-        index._segments = tuple(segments)
-        index._songs = {number: song for number, (song, _) in enumerate(built)}
-        index._numbers = {song.song_id: number for number, song in index._songs.items()}
-        index._revisions = dict.fromkeys(index._numbers, 0)
-        index._next_number = len(built)
+        index.add_many(((song_id, 0, fingerprint) for song_id, fingerprint in songs), threads=threads)
         index.merge()
         return index
 
@@ -104,21 +223,80 @@ class Index:
         ValueError
             The fingerprint is of another algorithm.
         """
-        if revision <= self._revisions.get(song_id, -1):
+        known = self.revision(song_id)
+        if known is not None and revision <= known:
             return False
-        landmarks = song_landmarks(_comparable(fingerprint))
+        key, segment = song_key(song_id), Segment.of_columns(_columns(song_id, revision, fingerprint))
         with self._writing:
-            number = self._next_number
-            self._next_number += 1
-            segments = self._without(song_id)
-            segments += (Segment.of_song(number, landmarks, fingerprint),)
-            while len(segments) - 2 >= self._claimed and _belong_together(*segments[-2:]):
-                segments = (*segments[:-2], merged(segments[-2:]))
-            self._songs[number] = _Song(song_id, audible_seconds(landmarks))
-            self._numbers[song_id] = number
-            self._revisions[song_id] = revision
-            self._segments = segments
+            if revision <= self._known_revision(song_id, key):
+                return False
+            self._drop(song_id, key)
+            self._removed.drop(song_id, key)
+            self._publish(segment)
+            while len(self._segments) - 2 >= self._claimed and _belong_together(*self._segments[-2:]):
+                self._segments = (*self._segments[:-2], self._numbered(merged(self._segments[-2:])))
         return True
+
+    def add_many(self, songs: Iterable[tuple[str, int, Fingerprint]], *, threads: int = _PROCESSORS) -> int:
+        """Make many songs findable: faster than one by one.
+
+        Parameters
+        ----------
+        songs : iterable of (str, int, Fingerprint)
+            Name and revision of each.
+        threads : int
+            How many songs are worked on at the same time.
+
+        Returns
+        -------
+        int
+            How many of them were news.
+
+        Raises
+        ------
+        ValueError
+            A fingerprint is of another algorithm.
+        """
+        added, songs = 0, iter(songs)
+        with ThreadPoolExecutor(threads) as pool:
+            while batch := list(islice(songs, _SONGS_AT_ONCE)):
+                newest = {song[0]: song for song in sorted(batch, key=lambda song: song[1])}
+                columns = pool.map(lambda song: _columns(*song), newest.values())
+                added += self.adopt(Segment.of_columns(Columns.joined(list(columns))))
+                if len(self._segments) > _MOST_SEGMENTS:
+                    self.merge()
+        return added
+
+    def adopt(self, segment: Segment) -> int:
+        """Make the songs of a segment findable, except those of which this or a newer revision is known.
+
+        Returns
+        -------
+        int
+            How many of them were news.
+        """
+        with self._writing:
+            keys, outdated = segment.table.keys, []
+            for row in np.flatnonzero(self._may_know(keys)).tolist():
+                song_id, key = segment.table.song_id(row), keys[row]
+                if segment.table.revisions[row] <= self._known_revision(song_id, key):
+                    outdated.append(row)
+                else:
+                    self._drop(song_id, key)
+                    self._removed.drop(song_id, key)
+            segment = segment.without(outdated) if outdated else segment
+            if segment.alive.any():
+                self._publish(segment)
+        return int(np.count_nonzero(segment.alive))
+
+    def _may_know(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        tables = [segment.table for segment in self._segments] + [self._removed.packed()]
+        known = np.zeros(len(keys), np.bool_)
+        for table in tables:
+            if len(table):
+                places = np.minimum(np.searchsorted(table.keys, keys), len(table) - 1)
+                known |= table.keys[places] == keys
+        return known
 
     def remove(self, song_id: str, revision: int) -> bool:
         """Make a song unfindable, and remember that: additions up to this revision are refused from now on.
@@ -128,15 +306,41 @@ class Index:
         bool
             False where this or a newer revision is already known: nothing has changed then.
         """
-        if revision <= self._revisions.get(song_id, -1):
-            return False
+        key = song_key(song_id)
         with self._writing:
-            self._revisions[song_id] = revision
-            self._segments = self._without(song_id)
+            if revision <= self._known_revision(song_id, key):
+                return False
+            self._drop(song_id, key)
+            self._removed.put(song_id, key, revision)
+            self._changes += 1
         return True
 
+    def _drop(self, song_id: str, key: np.uint64) -> None:
+        """Take a song out of the segment that holds it, if there is one."""
+        for place, segment in enumerate(self._segments):
+            row = segment.find(song_id, key)
+            if row is not None:
+                self._count(segment, np.array([row]), -1)
+                self._segments = (*self._segments[:place], segment.without([row]), *self._segments[place + 1 :])
+                self._removed_meanwhile.append(song_id)
+
+    def revision(self, song_id: str) -> int | None:
+        """Return the revision in which a song was added or removed last, or None."""
+        with self._writing:
+            known = self._known_revision(song_id, song_key(song_id))
+        return None if known < 0 else known
+
+    def _known_revision(self, song_id: str, key: np.uint64) -> int:
+        known = self._removed.revision(song_id, key)
+        for segment in self._segments:
+            row = segment.find(song_id, key)
+            if row is not None:
+                known = max(known, int(segment.table.revisions[row]))
+        return known
+
     def __contains__(self, song_id: str) -> bool:
-        return song_id in self._numbers
+        key = song_key(song_id)
+        return any(segment.find(song_id, key) is not None for segment in self._segments)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -146,7 +350,32 @@ class Index:
     @property
     def song_count(self) -> int:
         """How many songs can be found."""
-        return len(self._numbers)
+        return int(self._counts.sum())
+
+    @property
+    def damages(self) -> tuple[str, ...]:
+        """What was found damaged, a sentence each."""
+        return self._damages
+
+    def digests(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Return the number of songs that can be found in each virtual shard, and the sum of their digests.
+
+        Returns
+        -------
+        counts : int64 [shape=(VIRTUAL_SHARDS,)]
+            Songs.
+        sums : uint64 [shape=(VIRTUAL_SHARDS,)]
+            Sum of the `entry_digest` of each, modulo ``2**64``.
+        """
+        with self._writing:
+            return self._counts.copy(), self._sums.copy()
+
+    def song_ids_of(self, virtual: int) -> Iterator[tuple[str, int]]:
+        """Iterate over the songs of a virtual shard that can be found, and their revisions."""
+        for segment in self._segments:
+            for row in segment.table.rows_of(virtual):
+                if segment.alive[row]:
+                    yield segment.table.song_id(row), int(segment.table.revisions[row])
 
     def search(self, clip: Fingerprint, *, limit: int = 5, catalogue_size: int | None = None) -> list[Match]:
         """Return the songs that a clip may be from, best first.
@@ -167,11 +396,10 @@ class Index:
         """
         size = self.song_count if catalogue_size is None else catalogue_size
         places = best_places(self._segments, _comparable(clip), answer_threshold(size))
-        found = [(song, place) for place in places if (song := self._songs.get(place.number)) is not None]
-        scores = [place.score for _, place in found]
+        scores = [place.score for place in places]
         return [
-            _match(song, place, max(scores[:rank] + scores[rank + 1 :][:1], default=0.0), size)
-            for rank, (song, place) in enumerate(found[:limit])
+            _match(place, max(scores[:rank] + scores[rank + 1 :][:1], default=0.0), size)
+            for rank, place in enumerate(places[:limit])
         ]
 
     def compare(
@@ -193,21 +421,15 @@ class Index:
         ValueError
             A fingerprint is of another algorithm.
         """
-        segments, songs = self._segments, self._songs
         _comparable(song)
         compared: dict[str, Agreement] = {}
-        for segment in segments:
-            for number, agreement in agreements(segment, song, songs).items():
-                known = songs.get(number)
-                if known is not None:  # it may be removed at this very moment
-                    compared[known.song_id] = agreement
+        for segment in self._segments:
+            for number, agreement in agreements(segment, song).items():
+                compared[segment.song_id(number)] = agreement
         for other_id, other in (among or {}).items():
             if other_id not in compared:
-                other_landmarks = song_landmarks(_comparable(other))
-                segment = Segment.of_song(0, other_landmarks, other)
-                alone = {0: _Song(other_id, audible_seconds(other_landmarks))}
-                for agreement in agreements(segment, song, alone).values():
-                    compared[other_id] = agreement
+                segment = Segment.of_columns(_columns(other_id, 0, other))
+                compared |= dict.fromkeys([other_id], found) if (found := agreements(segment, song).get(0)) else {}
         compared.pop(song_id, None)
         overlapping = [(other, found) for other, found in compared.items() if found.relation != "different"]
         overlapping.sort(key=lambda pair: (pair[1].relation != "same_recording", -pair[1].score))
@@ -217,43 +439,174 @@ class Index:
         """Merge segments so that few are left, and forget the removed songs. Meant for a background thread.
 
         Searches, additions and removals go on meanwhile. Every segment that is left is more than twice as large as all
-        later ones together, so a posting is merged again only a logarithmic number of times.
+        later ones together, so a posting is merged again only a logarithmic number of times. Files stay as they are
+        until the index is saved.
         """
         with self._merging:
+            self._check(everything=False)
             with self._writing:
-                old = self._segments
-                self._claimed = len(old)
-                self._removed_meanwhile = []
+                old = self._claim()
             try:
-                new = _fewer(old)
-            except BaseException:
+                new = [self._compacted(group) for group in _groups(old)]
+                self._replace(old, new)
+            finally:
                 self._claimed = 0
-                raise
+
+    def save(self) -> None:
+        """Make the present state the one that is opened next time; an index without a folder has none.
+
+        Searches, additions and removals go on meanwhile. After a crash at any moment, the state before or this one is
+        opened.
+
+        Raises
+        ------
+        OSError
+            The disk is full or broken: nothing is lost in memory, nor of what was saved before.
+        """
+        if self._folder is None:
+            return
+        with self._merging:
             with self._writing:
-                self._segments = (
-                    *(segment.without(self._removed_meanwhile) for segment in new),
-                    *self._segments[len(old) :],
-                )
+                removed, changes, old = self._removed.packed(), self._changes, self._claim()
+            try:
+                if changes != self._saved_changes:
+                    fresh = [segment for segment in old if segment.file is None]
+                    new = [segment for segment in old if segment.file is not None and segment.alive.any()]
+                    if any(segment.alive.any() for segment in fresh):
+                        new.append(merged(fresh, self._new_path(), self._disk))
+                    self._commit(Manifest([Entry.of(segment) for segment in new], removed))
+                    self._replace(old, new)
+                    self._saved_changes = changes
+                    self._tidy()
+            finally:
                 self._claimed = 0
+
+    def _commit(self, manifest: Manifest) -> None:
+        assert self._folder is not None
+        for entry in manifest.entries:
+            self._verified.setdefault(entry.name, stamp(self._folder / entry.name))
+        manifest.write(self._folder, self._disk)
+        self._saved = tuple(entry.name for entry in manifest.entries)
+        self._verified = {name: self._verified[name] for name in self._saved}
+        write_verified(self._folder, self._verified, self._disk)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Save the index, and keep that state on the disk until the block ends.
+
+        Raises
+        ------
+        OSError
+            The disk is full or broken.
+        """
+        if self._folder is None:
+            raise ValueError("an index without a folder has no snapshot")
+        self.save()
+        with self._merging:
+            held = Snapshot(self._folder, self._saved, (self._folder / MANIFEST).read_bytes())
+            self._pinned.update(held.segments)
+        try:
+            yield held
+        finally:
+            with self._merging:
+                self._pinned.subtract(held.segments)
+                self._tidy()
+
+    def verify(self, *, threads: int = 1) -> tuple[str, ...]:
+        """Read all files, and take out of the index what is damaged. Meant for a background thread.
+
+        Files that nobody has touched are not read when they are opened; this finds what the disk itself has lost.
+
+        Returns
+        -------
+        tuple of str
+            What was found, a sentence each; `damages` tells it from now on too.
+        """
+        with self._merging:
+            return self._check(everything=True, threads=threads)
+
+    def _check(self, *, everything: bool, threads: int = 1) -> tuple[str, ...]:
+        """Take out of the index what is damaged, having read all files, or those that were touched."""
+        found = []
+        for segment in self._segments:
+            file = segment.file
+            if file is None:
+                continue
+            try:
+                present = stamp(file.path)
+                if everything or present != self._verified.setdefault(file.path.name, present):
+                    file.verify(threads)
+                    self._verified[file.path.name] = present
+            except (DamagedError, OSError) as error:
+                found.append(str(error))
+                with self._writing:
+                    self._forget(segment)
+        self._damages += tuple(found)
+        return tuple(found)
+
+    def _forget(self, lost: Segment) -> None:
+        """Take a segment out of the index; what its songs are is not known any more."""
+        for segment in self._segments:
+            if segment.base == lost.base:
+                self._count(segment, np.flatnonzero(segment.alive), -1)
+        self._segments = tuple(segment for segment in self._segments if segment.base != lost.base)
+
+    def close(self) -> None:
+        """Let others open the folder. This index can be searched still, but not saved any more."""
+        self._folder = None
+        self._unlock()
 
     def stats(self) -> IndexStats:
         """Return how large the index is."""
         segments = self._segments
+        files = [segment.file.size_bytes for segment in segments if segment.file is not None]
         return IndexStats(
             songs=self.song_count,
             segments=len(segments),
             postings=sum(len(segment.postings) for segment in segments),
             removed_parts=sum(segment.removed_parts for segment in segments),
             size_bytes=sum(segment.size_bytes for segment in segments),
+            disk_bytes=sum(files),
         )
 
-    def _without(self, song_id: str) -> tuple[Segment, ...]:
-        number = self._numbers.pop(song_id, None)
-        if number is None:
-            return self._segments
-        del self._songs[number]
-        self._removed_meanwhile.append(number)
-        return tuple(segment.without((number,)) for segment in self._segments)
+    def _claim(self) -> tuple[Segment, ...]:
+        """Return the present segments, which nobody else may merge from now on."""
+        self._claimed = len(self._segments)
+        self._removed_meanwhile = []
+        return self._segments
+
+    def _replace(self, old: tuple[Segment, ...], new: Sequence[Segment]) -> None:
+        """Put segments in the place of others that held the same songs, some of which were removed meanwhile."""
+        kept = {id(segment) for segment in old}
+        with self._writing:
+            replaced = []
+            for segment in new:
+                present = segment if id(segment) in kept else self._numbered(segment)
+                found = (present.find(song_id) for song_id in self._removed_meanwhile)
+                gone = [row for row in found if row is not None]
+                replaced.append(present.without(gone) if gone else present)
+            self._segments = (*replaced, *self._segments[len(old) :])
+
+    def _compacted(self, group: Sequence[Segment]) -> Segment:
+        only = group[0]
+        if len(group) == 1 and only.removed_parts <= _TOO_MANY_REMOVED * len(only.rows):
+            return only
+        is_small = all(one.file is None for one in group) and sum(len(one.rows) for one in group) <= _SMALL
+        return merged(group, None if is_small or self._folder is None else self._new_path(), self._disk)
+
+    def _new_path(self) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{secrets.token_hex(8)}.segment"
+
+    def _tidy(self) -> None:
+        """Remove files that belong neither to the present state, nor to the saved one, nor to a snapshot."""
+        if self._folder is None:
+            return
+        present = {segment.file.path.name for segment in self._segments if segment.file is not None}
+        needed = present | set(self._saved) | {name for name, pins in self._pinned.items() if pins > 0}
+        for path in [*self._folder.glob(SEGMENTS), *self._folder.glob("*.tmp")]:
+            if path.name not in needed:
+                self._disk.remove(path)
 
 
 def warm_up() -> None:
@@ -277,39 +630,37 @@ def _comparable(fingerprint: Fingerprint) -> Fingerprint:
     return fingerprint
 
 
+def _columns(song_id: str, revision: int, fingerprint: Fingerprint) -> Columns:
+    return Columns.of_song(song_id, revision, song_landmarks(_comparable(fingerprint)), fingerprint)
+
+
 def _belong_together(larger: Segment, smaller: Segment) -> bool:
-    return len(larger.songs) <= 2 * len(smaller.songs) and len(larger.songs) + len(smaller.songs) <= _SMALL
+    parts = len(larger.rows) + len(smaller.rows)
+    return larger.file is None and len(larger.rows) <= 2 * len(smaller.rows) and parts <= _SMALL
 
 
-def _fewer(segments: tuple[Segment, ...]) -> list[Segment]:
-    """Return the same songs in segments of which each is more than twice as large as all later ones together."""
+def _groups(segments: Sequence[Segment]) -> list[Sequence[Segment]]:
+    """Return neighbours that are to be merged, so that each is more than twice as large as all later ones together."""
     groups: list[list[Segment]] = []
-    parts = 0
+    parts = postings = 0
     for segment in reversed(segments):
-        fits = groups and len(segment.songs) <= 2 * parts and parts + len(segment.songs) <= MOST_PARTS
-        if fits:
+        parts, postings = parts + len(segment.rows), postings + len(segment.postings)
+        is_small = len(segment.rows) <= 2 * (parts - len(segment.rows))
+        if groups and is_small and parts <= MOST_PARTS and postings <= MOST_POSTINGS:
             groups[-1].append(segment)
-            parts += len(segment.songs)
         else:
             groups.append([segment])
-            parts = len(segment.songs)
-    return [_compacted(group[::-1]) for group in reversed(groups)]
+            parts, postings = len(segment.rows), len(segment.postings)
+    return [group[::-1] for group in reversed(groups)]
 
 
-def _compacted(group: list[Segment]) -> Segment:
-    only = group[0]
-    if len(group) == 1 and only.removed_parts <= _TOO_MANY_REMOVED * len(only.songs):
-        return only
-    return merged(group)
-
-
-def _match(song: _Song, place: Place, rival_score: float, catalogue_size: int) -> Match:
+def _match(place: Place, rival_score: float, catalogue_size: int) -> Match:
     def milliseconds(frames: float) -> int:
         return round(1_000 * frames / FRAME_RATE_HZ)
 
     found = place.alignment
     return Match(
-        song_id=song.song_id,
+        song_id=place.segment.song_id(place.number),
         score=place.score,
         confidence=confidence(place.score, rival_score, catalogue_size),
         is_answer=place.score >= answer_threshold(catalogue_size),

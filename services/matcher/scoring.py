@@ -130,10 +130,9 @@ def candidates(
         return []
     length = int(landmarks.anchors[-1]) + 1
     keys = _coarse_offsets(
-        segment.hashes,
         segment.starts,
+        segment.lows,
         segment.postings,
-        segment.buckets,
         landmarks.hashes,
         landmarks.anchors,
         length,
@@ -156,10 +155,9 @@ def hits(segment: Segment, landmarks: Landmarks, numbers: Sequence[int]) -> list
     for slot, number in enumerate(numbers):
         slots[segment.songs == number] = slot
     found, times, offsets, pitches = _hits(
-        segment.hashes,
         segment.starts,
+        segment.lows,
         segment.postings,
-        segment.buckets,
         landmarks.hashes,
         landmarks.anchors,
         slots,
@@ -176,10 +174,9 @@ def hits(segment: Segment, landmarks: Landmarks, numbers: Sequence[int]) -> list
 
 @njit(cache=True, nogil=True)
 def _coarse_offsets(
-    hashes: Numbers,
     starts: Numbers,
+    lows: NDArray[np.uint8],
     postings: Numbers,
-    buckets: Numbers,
     wanted: Numbers,
     anchors: Numbers,
     length: int,
@@ -188,7 +185,7 @@ def _coarse_offsets(
     """Return part, bin of the offset and weight, from high to low, for every posting that a clip hits."""
     begins, counts = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
     for i in range(len(wanted)):
-        begins[i], end = posting_range(hashes, starts, buckets, wanted[i])
+        begins[i], end = posting_range(starts, lows, wanted[i])
         counts[i] = end - begins[i]
     longest = _longest_list(counts, max(len(postings) // COMMON_SHARE, 8), most_postings)
     total = 0
@@ -222,7 +219,7 @@ def _longest_list(counts: NDArray[np.int64], limit: int, most_postings: int) -> 
 
 @njit(cache=True, nogil=True)
 def _summits(
-    keys: NDArray[np.uint64], songs: Numbers, lengths: Numbers, length: int
+    keys: NDArray[np.uint64], songs: NDArray[np.int64], lengths: Numbers, length: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Return parts, bins and scores of the highest pairs of neighbouring bins of every part that was hit."""
     room = PLACES_PER_SONG * len(songs)
@@ -272,10 +269,9 @@ def _take(highest: NDArray[np.int64], places: NDArray[np.int64], height: int, pl
 
 @njit(cache=True, nogil=True)
 def _hits(
-    hashes: Numbers,
     starts: Numbers,
+    lows: NDArray[np.uint8],
     postings: Numbers,
-    buckets: Numbers,
     wanted: Numbers,
     anchors: Numbers,
     slots: NDArray[np.int32],
@@ -287,7 +283,7 @@ def _hits(
     pitches = np.empty(room, np.uint16)
     count = 0
     for i in range(len(wanted)):
-        begin, end = posting_range(hashes, starts, buckets, wanted[i])
+        begin, end = posting_range(starts, lows, wanted[i])
         for position in range(begin, end):
             part = postings[position] >> FRAME_BITS
             if slots[part] < 0:

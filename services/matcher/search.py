@@ -172,6 +172,8 @@ def _evidence(clip: Fingerprint, warp: Warp) -> Evidence:
 
 
 def _place(number: int, heard: Evidence, warp: Warp, segment: Segment, part: int, offsets: list[int]) -> Place:
-    found = align(heard, *segment.peaks(part), np.array(offsets, np.int64))
+    margin = 4 * BIN_FRAMES
+    peaks = segment.peaks(part, min(offsets) - margin, max(offsets) + len(heard.near) + margin)
+    found = align(heard, *peaks, np.array(offsets, np.int64))
     score = found.score - (0.0 if warp == STRAIGHT else WARPED_PENALTY)
     return Place(number, score, found, warp, segment, part)

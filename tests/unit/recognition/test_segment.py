@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.matcher.landmarks import song_landmarks
-from services.matcher.segment import PART_FRAMES, REMOVED, Segment, merged, posting_range
+from services.matcher.merge import merged
+from services.matcher.segment import BUCKETS, LOW_BITS, PART_FRAMES, REMOVED, Segment, posting_range
 from shared.fingerprint import Fingerprint
 from tests.unit.recognition.fingerprints import fingerprint_of, fingerprints
 
@@ -16,15 +17,16 @@ songs = st.lists(fingerprints(), min_size=1, max_size=6)
 
 
 def segments_of(songs: Songs) -> list[Segment]:
-    return [Segment.of_song(n, song_landmarks(song), song) for n, song in enumerate(songs)]
+    return [Segment.of_song(str(n), 0, song_landmarks(song), song) for n, song in enumerate(songs)]
 
 
 def contents(segment: Segment) -> list[tuple[int, int, int]]:
     """Return hash, song and frame of every posting, in the order of the segment."""
-    hashes = np.repeat(segment.hashes, np.diff(segment.starts))
+    hashes = np.repeat(np.arange(BUCKETS) << LOW_BITS, np.diff(segment.starts)) | segment.lows
     parts = segment.postings >> 16
     frames = segment.begins[parts] + (segment.postings & 0xFFFF)
-    return list(zip(hashes.tolist(), segment.songs[parts].tolist(), frames.tolist(), strict=True))
+    songs = [int(segment.song_id(number)) for number in segment.songs[parts].tolist()]
+    return list(zip(hashes.tolist(), songs, frames.tolist(), strict=True))
 
 
 def brute_force(songs: Songs, kept: set[int] | None = None) -> list[tuple[int, int, int]]:
@@ -46,7 +48,7 @@ def test_merging_is_the_same_as_building_anew(songs: Songs) -> None:
 @settings(deadline=None)
 @given(songs, st.sets(st.integers(0, 5)))
 def test_merging_forgets_removed_songs(songs: Songs, removed: set[int]) -> None:
-    segments = [segment.without(removed) for segment in segments_of(songs)]
+    segments = [segment.without([0] if n in removed else []) for n, segment in enumerate(segments_of(songs))]
     whole = merged(segments)
     assert contents(whole) == brute_force(songs, set(range(len(songs))) - removed)
     assert REMOVED not in whole.songs
@@ -59,7 +61,7 @@ def test_a_lookup_finds_all_gaps_that_are_at_most_one_frame_off(songs: Songs, da
     occurring = [hash_ for hash_, _, _ in brute_force(songs)]
     gap_off_by = data.draw(st.integers(-2, 2))
     wanted = data.draw(st.sampled_from(occurring)) + gap_off_by if occurring else data.draw(st.integers(2, 2**24 - 3))
-    begin, end = posting_range(segment.hashes, segment.starts, segment.buckets, wanted)
+    begin, end = posting_range(segment.starts, segment.lows, wanted)
     assert end - begin == sum(abs(hash_ - wanted) <= 1 for hash_ in occurring)
 
 
