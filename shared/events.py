@@ -142,6 +142,21 @@ class SongDeleted(SongEvent):
     name: ClassVar[str] = "song.deleted"
 
 
+class SongPackaged(SongEvent):
+    """A song can be streamed adaptively now, in several qualities; before and after it plays as the uploaded file."""
+
+    name: ClassVar[str] = "song.packaged"
+    package_id: str
+    duration_s: float
+    bit_rates_bps: tuple[int, ...]
+
+
+class SongPackageRequested(SongEvent):
+    """Somebody wants a song to be packaged anew; until that is done, it plays from the package that it has."""
+
+    name: ClassVar[str] = "song.package_requested"
+
+
 # --- Questions to the index ---
 
 
@@ -309,6 +324,8 @@ EVENTS: dict[str, type[Event]] = {
         SongDuplicateDetected,
         SongRejected,
         SongDeleted,
+        SongPackaged,
+        SongPackageRequested,
         QuerySubmitted,
         QueryFingerprinted,
         SongComparisonRequested,

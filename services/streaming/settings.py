@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -14,3 +16,18 @@ class StreamingSettings(BaseSettings):
     url_s: int = Field(
         900, ge=1, description="Life of a presigned playback URL beyond the length of the song, in seconds."
     )
+    grant_s: int = Field(
+        4 * 3600,
+        ge=1,
+        description="How long a pause may be, in seconds: the life of a grant beyond the length of the song.",
+    )
+    segment_url_s: int = Field(60, ge=20, description="Life of the presigned URL of one segment, in seconds.")
+    segment_links: Literal["redirect", "presigned"] = Field(
+        "redirect",
+        description="Segments in HLS playlists: redirected one by one, or presigned all at once.",
+    )
+    package_workers: int = Field(1, ge=1, description="Songs packaged at the same time.")
+    package_deadline_s: float = Field(1800.0, description="How long packaging a song may take, in seconds.")
+    package_memory_bytes: int = Field(2 * 1024**3, description="Address space of a packaging process, in bytes.")
+    max_song_s: float = Field(7200.0, description="Longest song that is packaged, in seconds.")
+    sweep_pause_s: float = Field(300.0, description="Pause between two looks for what is to be removed, in seconds.")

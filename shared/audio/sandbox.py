@@ -182,6 +182,8 @@ def _confine(parent_pid: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a pipe that nobody reads: a talkative library would hang on it
     for name in os.environ.keys() - _KEPT_ENVIRONMENT:
         del os.environ[name]
+    # A job has one processor. Threads of its own would spin while they wait, at the cost of the other jobs.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _network_isolated = sys.platform == "linux" and _leave_network()
     if sys.platform != "win32":
         os.nice(5)

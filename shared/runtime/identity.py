@@ -133,3 +133,19 @@ async def signed_in(
 
 SignedIn = Annotated[Identity, Depends(signed_in)]
 """A route's parameter of this type makes the route private."""
+
+
+async def maybe_signed_in(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Identity | None:
+    """Return who is asking, if they say so and it is true."""
+    if credentials is None:
+        return None
+    try:
+        return await signed_in(request, credentials)
+    except Rejected:
+        return None
+
+
+MaybeSignedIn = Annotated[Identity | None, Depends(maybe_signed_in)]
+"""A route's parameter of this type tells who is asking, where the route is open to everybody."""

@@ -49,7 +49,9 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Unavailable)
     async def on_unavailable(request: Request, error: Unavailable) -> JSONResponse:
-        log.warning("request.deferred", path=request.url.path, reason=error.reason)
+        # Not the path itself: it may hold what only the client should have.
+        route = getattr(request.scope.get("route"), "path", "unmatched")
+        log.warning("request.deferred", route=route, reason=error.reason)
         answer = problem(request, 503, "unavailable", f"{error.reason}; please try again")
         answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
         return answer
