@@ -53,9 +53,10 @@ class Waveform:
         begin = 0
         while (count := min((len(block) - begin) // self._frames_per_bin, _BINS - self._filled)) > 0:
             end = begin + count * self._frames_per_bin
-            rows = block[begin:end].reshape(count, -1)
-            self._bins[0, self._filled : self._filled + count] = rows.min(axis=1)
-            self._bins[1, self._filled : self._filled + count] = rows.max(axis=1)
+            samples = block[begin:end].reshape(-1)
+            begins = np.arange(count) * (len(samples) // count)  # `reduceat` is faster here than rows and axes
+            self._bins[0, self._filled : self._filled + count] = np.minimum.reduceat(samples, begins)
+            self._bins[1, self._filled : self._filled + count] = np.maximum.reduceat(samples, begins)
             self._filled += count
             begin = end
             if self._filled == _BINS:
