@@ -41,6 +41,17 @@ class Disk:
         finally:
             os.close(folder)
 
+    def put(self, path: Path, data: bytes) -> None:
+        """Write a whole file, in place of one that has the name, at once and for good."""
+        temporary = path.with_name(path.name + ".tmp")
+        file = self.create(temporary)
+        try:
+            self.write(file, data, 0)
+            self.sync(file)
+        finally:
+            self.close(file)
+        self.rename(temporary, path)
+
     def remove(self, path: Path) -> None:
         """Remove a file, if there is one."""
         path.unlink(missing_ok=True)

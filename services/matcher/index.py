@@ -43,6 +43,7 @@ from services.matcher.merge import merged
 from services.matcher.scoring import answer_threshold, confidence
 from services.matcher.search import Place, best_places
 from services.matcher.segment import MOST_PARTS, MOST_POSTINGS, Columns, Segment
+from services.matcher.snapshot import Snapshot
 from services.matcher.song_table import song_key, virtual_shards
 from services.matcher.tombstones import Tombstones
 from shared.errors import Unavailable
@@ -76,27 +77,6 @@ class IndexStats:
     removed_parts: int
     size_bytes: int
     disk_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A saved state of an index, which stays as it is while it is held.
-
-    A folder with these segments and this manifest is an index: copy the segments first.
-
-    Attributes
-    ----------
-    folder : Path
-        Where the index is.
-    segments : tuple of str
-        Names of the files with its segments. A name is never used for other content.
-    manifest : bytes
-        Content of the file `MANIFEST`.
-    """
-
-    folder: Path
-    segments: tuple[str, ...]
-    manifest: bytes
 
 
 class Index:
@@ -178,6 +158,8 @@ class Index:
                 self._damages += (str(error),)
         self._changes = len(self._damages)
         self._saved_changes = 0
+        if is_new:
+            self._commit(manifest)  # from now on a folder without a manifest is a damaged one
         if not self._damages:
             self._tidy()
 

@@ -136,8 +136,4 @@ def read_verified(folder: Path) -> dict[str, Stamp]:
 
 def write_verified(folder: Path, verified: Mapping[str, Stamp], disk: Disk) -> None:
     """Remember which files were found whole, or have been written, and how they were then."""
-    temporary = folder / f"{_VERIFIED}.tmp"
-    file = disk.create(temporary)
-    disk.write(file, json.dumps(verified).encode(), 0)
-    disk.close(file)
-    disk.rename(temporary, folder / _VERIFIED)
+    disk.put(folder / _VERIFIED, json.dumps(verified).encode())
