@@ -43,7 +43,7 @@ from services.matcher.merge import merged
 from services.matcher.scoring import answer_threshold, confidence
 from services.matcher.search import Place, best_places
 from services.matcher.segment import MOST_PARTS, MOST_POSTINGS, Columns, Segment
-from services.matcher.snapshot import Snapshot
+from services.matcher.snapshots import Snapshot
 from services.matcher.song_table import song_key, virtual_shards
 from services.matcher.tombstones import Tombstones
 from shared.errors import Unavailable
@@ -189,7 +189,7 @@ class Index:
         """
         index = cls()
         index.add_many(((song_id, 0, fingerprint) for song_id, fingerprint in songs), threads=threads)
-        index.merge()
+        index.merge(fully=True)
         return index
 
     def add(self, song_id: str, revision: int, fingerprint: Fingerprint) -> bool:
@@ -417,19 +417,24 @@ class Index:
         overlapping.sort(key=lambda pair: (pair[1].relation != "same_recording", -pair[1].score))
         return [_comparison(other, agreement) for other, agreement in overlapping]
 
-    def merge(self) -> None:
+    def merge(self, *, fully: bool = False) -> None:
         """Merge segments so that few are left, and forget the removed songs. Meant for a background thread.
 
         Searches, additions and removals go on meanwhile. Every segment that is left is more than twice as large as all
         later ones together, so a posting is merged again only a logarithmic number of times. Files stay as they are
         until the index is saved.
+
+        Parameters
+        ----------
+        fully : bool
+            Whether to merge as much as fits into one segment, however large: worth it when no more songs are to come.
         """
         with self._merging:
             self._check(everything=False)
             with self._writing:
                 old = self._claim()
             try:
-                new = [self._compacted(group) for group in _groups(old)]
+                new = [self._compacted(group) for group in _groups(old, fully=fully)]
                 self._replace(old, new)
             finally:
                 self._claimed = 0
@@ -621,14 +626,14 @@ def _belong_together(larger: Segment, smaller: Segment) -> bool:
     return larger.file is None and len(larger.rows) <= 2 * len(smaller.rows) and parts <= _SMALL
 
 
-def _groups(segments: Sequence[Segment]) -> list[Sequence[Segment]]:
-    """Return neighbours that are to be merged, so that each is more than twice as large as all later ones together."""
+def _groups(segments: Sequence[Segment], *, fully: bool) -> list[Sequence[Segment]]:
+    """Return neighbours that are to be merged: so that each is more than twice as large as all later ones together."""
     groups: list[list[Segment]] = []
     parts = postings = 0
     for segment in reversed(segments):
         parts, postings = parts + len(segment.rows), postings + len(segment.postings)
         is_small = len(segment.rows) <= 2 * (parts - len(segment.rows))
-        if groups and is_small and parts <= MOST_PARTS and postings <= MOST_POSTINGS:
+        if groups and (fully or is_small) and parts <= MOST_PARTS and postings <= MOST_POSTINGS:
             groups[-1].append(segment)
         else:
             groups.append([segment])

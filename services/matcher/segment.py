@@ -319,17 +319,9 @@ class Segment:
         frequencies : uint16 [shape=(peaks,)]
             In quarters of a bin.
         """
-        first = part - int(self.begins[part]) // PART_FRAMES
-        frames, frequencies = [_NONE], [_NONE.astype(np.uint16)]
-        for one in range(first + max(begin, 0) // PART_FRAMES, len(self.rows)):
-            shift = int(self.begins[one])
-            if self.rows[one] != self.rows[part] or shift >= end:
-                break
-            own = slice(int(self.peak_starts[one]), int(self.peak_starts[one + 1]))
-            inner = slice(*(own.start + _place(self.peak_frames[own], edge - shift) for edge in (begin, end)))
-            frames.append(self.peak_frames[inner] + np.uint32(shift))
-            frequencies.append(self.peak_frequencies[inner])
-        return np.concatenate(frames), np.concatenate(frequencies)
+        return _peaks(
+            self.rows, self.begins, self.peak_starts, self.peak_frames, self.peak_frequencies, part, max(begin, 0), end
+        )
 
     @property
     def removed_parts(self) -> int:
@@ -376,13 +368,6 @@ def audible_seconds(landmarks: Landmarks) -> int:
 def starts_of(counts: NDArray[np.integer]) -> Numbers:
     """Return where each of some neighbours begins that have so many items, and where the last one ends."""
     return np.append(np.uint32(0), np.cumsum(counts, dtype=np.uint32))
-
-
-def _place(frames: NDArray[np.uint16], frame: int) -> int:
-    """Return the first peak at a frame or after it."""
-    if frame <= 0:
-        return 0
-    return int(np.searchsorted(frames, np.uint16(frame))) if frame < PART_FRAMES else len(frames)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -450,7 +435,8 @@ def posting_range(starts: Numbers, lows: NDArray[np.uint8], wanted: int) -> tupl
     bucket = wanted >> LOW_BITS
     begin, end = int(np.int64(starts[bucket])), int(np.int64(starts[bucket + 1]))
     low = (wanted & 0xFF) - 1
-    return _first_at_least(lows, begin, end, low), _first_at_least(lows, begin, end, low + 3)
+    begin = _first_at_least(lows, begin, end, low)
+    return begin, _first_at_least(lows, begin, end, low + 3)
 
 
 @njit(cache=True, nogil=True)
@@ -464,5 +450,31 @@ def _first_at_least(lows: NDArray[np.uint8], begin: int, end: int, low: int) -> 
     return begin
 
 
-_NONE = np.empty(0, np.uint32)
+@njit(cache=True, nogil=True)
+def _peaks(
+    rows: Numbers,
+    begins: Numbers,
+    peak_starts: Numbers,
+    peak_frames: NDArray[np.uint16],
+    peak_frequencies: NDArray[np.uint16],
+    part: int,
+    begin: int,
+    end: int,
+) -> tuple[Numbers, NDArray[np.uint16]]:
+    """Return times and frequencies of the peaks of a part's song between two frames of it."""
+    one = part - np.int64(begins[part]) // PART_FRAMES + begin // PART_FRAMES
+    first = last = np.int64(0)
+    frames, frequencies = np.empty(0, np.uint32), np.empty(0, np.uint16)
+    while one < len(rows) and rows[one] == rows[part] and begins[one] < end:
+        shift = np.int64(begins[one])
+        first, last = np.int64(peak_starts[one]), np.int64(peak_starts[one + 1])
+        own = peak_frames[first:last]
+        last = first + np.searchsorted(own, end - shift)
+        first += np.searchsorted(own, begin - shift)
+        frames = np.append(frames, peak_frames[first:last] + np.uint32(shift))
+        frequencies = np.append(frequencies, peak_frequencies[first:last])
+        one += 1
+    return frames, frequencies
+
+
 _STORED = [one.name for one in fields(Segment) if one.name not in ("table", "alive", "base", "songs", "file")]

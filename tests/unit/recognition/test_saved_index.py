@@ -18,7 +18,7 @@ from services.matcher.array_file import DamagedError
 from services.matcher.disk import DISK, Disk
 from services.matcher.index import Index
 from services.matcher.manifest import MANIFEST
-from services.matcher.snapshot import Snapshot, damages
+from services.matcher.snapshots import Snapshot, damages
 from shared.errors import Unavailable
 from shared.sharding import VIRTUAL_SHARDS, entry_digest, virtual_shard
 from tests.unit.recognition.fingerprints import excerpt, random_fingerprint
