@@ -144,11 +144,11 @@ class Listeners:
             self.questions.append(Question(clip_of(seed, 4.0), song.id))
         self.questions += [Question(clip_of(seed, 4.0), None) for seed in self._strange_seeds]
 
-    async def ask(self, question: Question) -> Asked:
+    async def ask(self, question: Question, *, deadline_ms: int = 10_000) -> Asked:
         """Ask once, and judge the answer."""
         at_s = time.monotonic()
         try:
-            response = await self._http.post("/v1/queries", content=question.clip)
+            response = await self._http.post(f"/v1/queries?deadline_ms={deadline_ms}", content=question.clip)
         except httpx.HTTPError as error:
             return Asked(at_s, _since_ms(at_s), "lost", repr(error))
         if response.status_code in (429, 503):

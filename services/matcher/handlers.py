@@ -11,14 +11,18 @@ from shared.messaging.bus import Subscription
 
 QUERY_TTL_S = 30.0
 COMPARISON_TTL_S = 60.0
+CHANGES = 32
+"""Songs that come and go together are read together."""
 
 
 def changes(replica: Replica) -> list[Subscription[Any]]:
     """Return what each replica hears by itself: songs that come and go."""
     name = _name(replica)
     return [
-        Subscription(SongReady, replica.on_change, queue=f"matcher.song-ready.{name}", private=True),
-        Subscription(SongDeleted, replica.on_change, queue=f"matcher.song-deleted.{name}", private=True),
+        Subscription(SongReady, replica.on_change, queue=f"matcher.song-ready.{name}", prefetch=CHANGES, private=True),
+        Subscription(
+            SongDeleted, replica.on_change, queue=f"matcher.song-deleted.{name}", prefetch=CHANGES, private=True
+        ),
     ]
 
 

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import structlog
 
-from services.matcher.index import Index
 from services.matcher.replica import Replica
 from shared.errors import Unavailable
 from shared.events import (
@@ -37,11 +36,8 @@ CANDIDATES = 5
 class MatcherService:
     """Answers questions to one shard."""
 
-    def __init__(
-        self, replica: Replica, index: Index, fingerprints: FingerprintStore, bus: EventBus, *, threads: int
-    ) -> None:
+    def __init__(self, replica: Replica, fingerprints: FingerprintStore, bus: EventBus, *, threads: int) -> None:
         self._replica = replica
-        self._index = index
         self._fingerprints = fingerprints
         self._bus = bus
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="search")
@@ -53,13 +49,13 @@ class MatcherService:
         async def answer() -> Reply:
             clip = Fingerprint.unpack(event.fingerprint)
             matches: list[Match] = await self._compute(
-                lambda: self._index.search(clip, limit=CANDIDATES, catalogue_size=self._catalogue_size())
+                lambda: self._replica.index.search(clip, limit=CANDIDATES, catalogue_size=self._catalogue_size())
             )
             return ShardMatches(
                 query_id=event.query_id,
                 shard=self._ref,
                 matches=tuple(matches),
-                searched_songs=self._index.song_count,
+                searched_songs=self._replica.index.song_count,
             )
 
         await self._answer(event, answer)
@@ -69,14 +65,16 @@ class MatcherService:
 
         async def answer() -> Reply:
             missing = [
-                song_id for song_id in event.among if self._replica.shard.owns(song_id) and song_id not in self._index
+                song_id
+                for song_id in event.among
+                if self._replica.shard.owns(song_id) and song_id not in self._replica.index
             ]
             fingerprints = await self._fingerprints.get_many([event.song_id, *missing])
             new = fingerprints.pop(event.song_id, None)
             if new is None:
                 raise Unavailable(f"the fingerprint of song {event.song_id} is not stored")
             comparisons: list[Comparison] = await self._compute(
-                lambda: self._index.compare(event.song_id, new, among=fingerprints)
+                lambda: self._replica.index.compare(event.song_id, new, among=fingerprints)
             )
             return ShardComparisons(query_id=event.query_id, shard=self._ref, comparisons=tuple(comparisons))
 
@@ -84,7 +82,7 @@ class MatcherService:
 
     def _catalogue_size(self) -> int:
         # The shards are alike in size, so this one tells how many songs there are in all to be wrong about.
-        return self._index.song_count * self._replica.shard.count
+        return self._replica.index.song_count * self._replica.shard.count
 
     async def _answer(self, question: Question, answer: Callable[[], Awaitable[Reply]]) -> None:
         """Answer in time or not at all: after the deadline nobody waits, and others do.

@@ -18,4 +18,11 @@ class MatcherSettings(BaseSettings):
     replica: str = Field(
         default_factory=socket.gethostname, description="Name of this replica, the same after a restart."
     )
+    save_every_s: float = Field(30.0, gt=0, description="How often the index is saved to the data folder, in seconds.")
+    compare_every_s: float = Field(
+        300.0, gt=0, description="How often the index is compared with the catalogue, in seconds."
+    )
+    snapshot_every_s: float = Field(
+        1800.0, gt=0, description="How often one replica of a shard leaves a snapshot in the bucket, in seconds."
+    )
     search_threads: int = Field(2, ge=1, description="Questions searched at the same time.")

@@ -67,7 +67,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def durable_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack in which every part, the stores too, may be killed."""
-    stack = Stack(tmp_path_factory.mktemp("durable-stack"), durable=True)
+    stack = Stack(tmp_path_factory.mktemp("durable-stack"), replicas=2, durable=True)
     stack.start()
     yield stack
     stack.kill()
