@@ -157,6 +157,20 @@ class SongPackageRequested(SongEvent):
     name: ClassVar[str] = "song.package_requested"
 
 
+class SongMeasurementRequested(SongEvent):
+    """Somebody wants to know the loudness or the outline of a song that was not measured when it was packaged."""
+
+    name: ClassVar[str] = "song.measurement_requested"
+
+
+class RenderRequested(Event):
+    """Somebody wants an equalized file of a song; what is to be made is kept by whoever makes it."""
+
+    name: ClassVar[str] = "render.requested"
+    song_id: str
+    render_id: str
+
+
 # --- Questions to the index ---
 
 
@@ -326,6 +340,8 @@ EVENTS: dict[str, type[Event]] = {
         SongDeleted,
         SongPackaged,
         SongPackageRequested,
+        SongMeasurementRequested,
+        RenderRequested,
         QuerySubmitted,
         QueryFingerprinted,
         SongComparisonRequested,

@@ -23,7 +23,18 @@ _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 _PATHS: dict[str, tuple[str, ...]] = {
     # The first path that fits wins, so what streaming answers below a song comes before the songs themselves.
     "auth": ("/v1/auth/{rest:path}",),
-    "streaming": ("/v1/songs/{song_id}/stream", "/v1/songs/{song_id}/package", "/v1/media/{rest:path}"),
+    "streaming": (
+        "/v1/songs/{song_id}/stream",
+        "/v1/songs/{song_id}/package",
+        "/v1/songs/{song_id}/loudness",
+        "/v1/songs/{song_id}/waveform",
+        "/v1/songs/{song_id}/waveform.svg",
+        "/v1/songs/{song_id}/equalizer",
+        "/v1/songs/{song_id}/renders",
+        "/v1/songs/{song_id}/renders/{rest:path}",
+        "/v1/equalizer/{rest:path}",
+        "/v1/media/{rest:path}",
+    ),
     "ingest": ("/v1/songs", "/v1/songs/{rest:path}"),
 }
 

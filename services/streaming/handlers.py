@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.streaming.measuring import MeasurementService
 from services.streaming.packager import Packager
+from services.streaming.renderer import Renderer
 from services.streaming.settings import StreamingSettings
-from shared.events import SongDeleted, SongPackageRequested, SongReady
+from shared.events import RenderRequested, SongDeleted, SongMeasurementRequested, SongPackageRequested, SongReady
 from shared.messaging.bus import Subscription
 
 
-def subscriptions(packager: Packager, settings: StreamingSettings) -> list[Subscription[Any]]:
+def subscriptions(
+    packager: Packager, measuring: MeasurementService, renderer: Renderer, settings: StreamingSettings
+) -> list[Subscription[Any]]:
     """Return what this service hears."""
     # One more than there are workers, so that a download runs while all of them encode.
     prefetch = settings.package_workers + 1
+
+    async def on_song_deleted(event: SongDeleted) -> None:
+        await packager.on_song_deleted(event)
+        await measuring.on_song_deleted(event)
+        await renderer.on_song_deleted(event)
+
     return [
         Subscription(SongReady, packager.on_song_ready, queue="streaming.song-ready", prefetch=prefetch),
         Subscription(
@@ -22,5 +32,17 @@ def subscriptions(packager: Packager, settings: StreamingSettings) -> list[Subsc
             queue="streaming.song-package-requested",
             prefetch=prefetch,
         ),
-        Subscription(SongDeleted, packager.on_song_deleted, queue="streaming.song-deleted"),
+        Subscription(SongDeleted, on_song_deleted, queue="streaming.song-deleted"),
+        Subscription(
+            SongMeasurementRequested,
+            measuring.on_measurement_requested,
+            queue="streaming.song-measurement-requested",
+            prefetch=2,
+        ),
+        Subscription(
+            RenderRequested,
+            renderer.on_render_requested,
+            queue="streaming.render-requested",
+            prefetch=settings.render_workers + 1,
+        ),
     ]

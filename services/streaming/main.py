@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from services.streaming.equalizer_routes import equalizer_routes
 from services.streaming.grants import Grants
 from services.streaming.handlers import subscriptions
 from services.streaming.measurements import MeasurementStore
+from services.streaming.measurements_routes import measurement_routes
+from services.streaming.measuring import MeasurementService
 from services.streaming.media import MediaService
 from services.streaming.media_routes import media_routes
 from services.streaming.packager import Packager
+from services.streaming.presets import PresetStore
+from services.streaming.renderer import Renderer
+from services.streaming.renders import RenderStore
+from services.streaming.renders_routes import render_routes
 from services.streaming.routes import routes
 from services.streaming.service import StreamingService
 from services.streaming.settings import StreamingSettings
@@ -28,15 +35,22 @@ def build(runtime: Runtime) -> ServiceApp:
     outbox = Outbox(table, LISTENING.indexes[0], runtime.bus)
     packages = PackageStore(table, outbox)
     sweeper = Sweeper(packages, runtime.blobs, settings)
-    packager = Packager(packages, MeasurementStore(table), library, runtime.blobs, sweeper, settings)
+    measurements = MeasurementStore(table)
+    packager = Packager(packages, measurements, library, runtime.blobs, sweeper, settings)
     grants = Grants(packages.grant_key)
     service = StreamingService(library, packages, grants, runtime.blobs, runtime.bus, settings)
+    presets = PresetStore(table)
+    renderer = Renderer(RenderStore(table, outbox), library, runtime.blobs, settings)
+    measuring = MeasurementService(measurements, library, runtime.blobs, runtime.bus, settings)
     router = APIRouter()
     router.include_router(routes(service, runtime.settings.public_base()))
     router.include_router(media_routes(MediaService(grants, runtime.blobs, settings), settings))
+    router.include_router(equalizer_routes(presets, library))
+    router.include_router(measurement_routes(measuring, settings))
+    router.include_router(render_routes(renderer, presets))
     return ServiceApp(
         "streaming",
-        subscriptions=subscriptions(packager, settings),
+        subscriptions=subscriptions(packager, measuring, renderer, settings),
         router=router,
-        background=[outbox.relay, sweeper.run],
+        background=[outbox.relay, sweeper.run, renderer.sweep_forever],
     )

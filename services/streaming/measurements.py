@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,8 @@ from services.streaming.decoding import open_song
 from services.streaming.loudness import Loudness, MeasuredLoudness
 from services.streaming.waveform import Waveform, WaveformPairs
 from shared.audio.source import DecodeLimits
-from shared.storage.tables import Item, Key, Table
-
-_SK = "measurement"
+from shared.errors import Rejected
+from shared.storage.tables import Absent, ConditionFailed, Item, Key, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,51 @@ class MeasurementStore:
         """Keep what was measured; a song always measures the same, so repeating it changes nothing."""
         await self._table.put(_item(song_id, measurement))
 
-    async def get(self, song_id: str) -> Measurement | None:
-        """Return what was measured, or None where nothing was yet."""
-        item = await self._table.get(Key(f"song#{song_id}", _SK))
+    async def put_failure(self, song_id: str, error: Rejected) -> None:
+        """Keep why a song can't be measured, unless it was."""
+        key = _key(song_id)
+        item: Item = {"pk": key.pk, "sk": key.sk, "failure": error.reason}
+        with contextlib.suppress(ConditionFailed):
+            await self._table.put(item, condition=Absent())
+
+    async def get(self, song_id: str) -> Measurement | Rejected | None:
+        """Return what was measured, or why nothing can be (``not_measurable``), or None where nobody has tried."""
+        item = await self._table.get(_key(song_id))
+        if item is not None and "failure" in item:
+            return Rejected("not_measurable", f"this song can't be measured: {item['failure']!s}", status=404)
         return None if item is None else _measurement(item)
+
+    async def ask(self, song_id: str, *, again_at: int) -> bool:
+        """Note that a song is to be measured; False where it was noted before and `again_at` (epoch) is not over."""
+        key = _request_key(song_id)
+        try:
+            await self._table.put({"pk": key.pk, "sk": key.sk, "expires_at": again_at}, condition=Absent())
+        except ConditionFailed:
+            return False
+        return True
+
+    async def unask(self, song_id: str) -> None:
+        """Forget that a song is to be measured."""
+        await self._table.delete(_request_key(song_id))
+
+    async def delete(self, song_id: str) -> None:
+        """Forget all about a song."""
+        await self._table.batch_write([], [_key(song_id), _request_key(song_id)])
+
+
+def _key(song_id: str) -> Key:
+    return Key(f"song#{song_id}", "measurement")
+
+
+def _request_key(song_id: str) -> Key:
+    return Key(f"song#{song_id}", "measurement-request")
 
 
 def _item(song_id: str, measurement: Measurement) -> Item:
     loudness, waveform = measurement.loudness, measurement.waveform
     return {
-        "pk": f"song#{song_id}",
-        "sk": _SK,
+        "pk": _key(song_id).pk,
+        "sk": _key(song_id).sk,
         "integrated_lufs": loudness.integrated_lufs,
         "range_lu": loudness.range_lu,
         "true_peak_dbtp": loudness.true_peak_dbtp,

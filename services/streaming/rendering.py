@@ -27,6 +27,7 @@ from shared.audio.source import DecodeLimits
 from shared.errors import Rejected
 
 Format = Literal["wav", "flac", "mp3", "m4a"]
+BitDepth = Annotated[Literal[16, 24], Field(description="Of WAV and FLAC, in bits per sample.")]
 BIT_RATE_BPS = 256_000
 """Of MP3 and M4A, in bits per second: beyond what listening tests tell from the original."""
 MAX_WAV_BYTES = 2**32 - 4096
@@ -47,7 +48,7 @@ class RenderSpec(BaseModel):
 
     settings: EqualizerSettings
     format: Format
-    bit_depth: Annotated[Literal[16, 24], Field(description="Of WAV and FLAC, in bits per sample.")] = 16
+    bit_depth: BitDepth = 16
 
     def meaning(self) -> RenderSpec:
         """Return the same without what makes no difference: equal meanings make equal files."""

@@ -30,4 +30,13 @@ class StreamingSettings(BaseSettings):
     package_deadline_s: float = Field(1800.0, description="How long packaging a song may take, in seconds.")
     package_memory_bytes: int = Field(2 * 1024**3, description="Address space of a packaging process, in bytes.")
     max_song_s: float = Field(7200.0, description="Longest song that is packaged, in seconds.")
+    target_lufs: float = Field(-18.0, ge=-40, le=-5, description="Loudness that players are told to aim at, in LUFS.")
+    measure_deadline_s: float = Field(300.0, description="How long measuring a song may take, in seconds.")
+    render_workers: int = Field(1, ge=1, description="Equalized files made at the same time.")
+    render_deadline_s: float = Field(900.0, description="How long making an equalized file may take, in seconds.")
+    render_memory_bytes: int = Field(2 * 1024**3, description="Address space of a rendering process, in bytes.")
+    render_max_bytes: int = Field(6 * 1024**3, description="Longest equalized file, in bytes.")
+    render_life_s: int = Field(
+        7 * 86400, ge=60, description="How long an equalized file stays after somebody asked for it, in seconds."
+    )
     sweep_pause_s: float = Field(300.0, description="Pause between two looks for what is to be removed, in seconds.")

@@ -78,16 +78,16 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def problem(
-    request: Request, status: int, code: str, detail: str, *, errors: list[dict[str, str]] | None = None
+    request: Request, status: int, code: str, detail: str, kind: type[Problem] = Problem, **members: Any
 ) -> JSONResponse:
-    """Build a problem document."""
-    body = Problem(
+    """Build a problem document; a kind of problem may have members of its own."""
+    body = kind(
         type=f"/problems/{code.replace('_', '-')}",
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         code=code,
         instance=request.url.path,
-        errors=errors,
+        **members,
     )
     return JSONResponse(body.model_dump(exclude_none=True), status_code=status, media_type="application/problem+json")

@@ -1,0 +1,94 @@
+"""How does a song that nobody has measured yet get its measurement? It is asked for, and made once."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+from anyio import CapacityLimiter
+
+from services.streaming.measurements import Measurement, MeasurementStore, measure
+from services.streaming.settings import StreamingSettings
+from shared.audio.sandbox import SandboxLimits, run_isolated
+from shared.audio.source import DecodeLimits
+from shared.catalogue import Library
+from shared.errors import Rejected, Unavailable
+from shared.events import SongEvent, SongMeasurementRequested
+from shared.messaging.bus import EventBus
+from shared.storage.blobs import BlobStore
+
+log = structlog.get_logger()
+
+ASKED_AGAIN_AFTER_S = 600
+
+
+class MeasurementService:
+    """Returns measurements, and has them made. New songs are measured while they are packaged."""
+
+    def __init__(
+        self,
+        store: MeasurementStore,
+        library: Library,
+        blobs: BlobStore,
+        bus: EventBus,
+        settings: StreamingSettings,
+    ) -> None:
+        self._store = store
+        self._library = library
+        self._blobs = blobs
+        self._bus = bus
+        self._slot = CapacityLimiter(1)
+        self._audio_limits = DecodeLimits(max_duration_s=settings.max_song_s)
+        self._limits = SandboxLimits(settings.measure_deadline_s, settings.package_memory_bytes)
+
+    async def of(self, song_id: str) -> Measurement | None:
+        """Return what is known of a song, or have it measured and return None.
+
+        Raises
+        ------
+        Rejected
+            There is no such song in the library (status 404), or it can't be measured (status 404).
+        Unavailable
+            It could not be asked for.
+        """
+        song = await self._library.get(song_id)
+        if song is None:
+            raise Rejected("song_not_found", f"there is no song {song_id} in the library", status=404)
+        found = await self._store.get(song_id)
+        if isinstance(found, Rejected):
+            raise found
+        if found is None and await self._store.ask(song_id, again_at=int(time.time()) + ASKED_AGAIN_AFTER_S):
+            try:
+                await self._bus.publish(SongMeasurementRequested(song_id=song_id, revision=song.revision))
+            except Unavailable:
+                await self._store.unask(song_id)
+                raise
+        return found
+
+    async def on_measurement_requested(self, event: SongMeasurementRequested) -> None:
+        """Measure a song that is not measured."""
+        song = await self._library.get(event.song_id)
+        if song is None or await self._store.get(event.song_id) is not None:
+            return
+        with tempfile.TemporaryDirectory(prefix="tunescout-") as folder:
+            path = Path(folder) / "song"
+            try:
+                await self._blobs.download(song.blob_key, path)
+                measured = await run_isolated(
+                    measure, path, self._audio_limits, limits=self._limits, limiter=self._slot
+                )
+            except Rejected as error:
+                if error.code != "blob_not_found":  # which means deleted meanwhile
+                    await self._store.put_failure(song.song_id, error)
+                log.warning("song.not_measured", song_id=song.song_id, code=error.code, reason=error.reason)
+                return
+        await self._store.put(song.song_id, measured)
+        log.info("song.measured", song_id=song.song_id)
+        if await self._library.get(song.song_id) is None:  # deleted meanwhile, so this is left over
+            await self._store.delete(song.song_id)
+
+    async def on_song_deleted(self, event: SongEvent) -> None:
+        """Forget what was measured of a song that is gone."""
+        await self._store.delete(event.song_id)

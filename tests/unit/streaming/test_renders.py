@@ -1,0 +1,182 @@
+"""Does somebody who asks for an equalized file get it, made once, whatever happens meanwhile?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import soundfile
+
+from services.streaming.equalizer import EqualizerSettings
+from services.streaming.renderer import Renderer
+from services.streaming.rendering import RenderSpec
+from services.streaming.renders import RenderStatus, RenderStore
+from services.streaming.settings import StreamingSettings
+from services.streaming.store import LISTENING
+from shared.catalogue import SONGS, Library
+from shared.events import RenderRequested
+from shared.messaging.outbox import Outbox
+from tests.unit.streaming.conftest import RATE_HZ, Listening, music
+
+WARM = {"bass_db": 4, "treble_db": -2.5}
+
+
+def told(events: httpx.Response) -> list[dict[str, Any]]:
+    lines = events.text.splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
+
+async def finished(listener: httpx.AsyncClient, asked: httpx.Response) -> dict[str, Any]:
+    """Follow a render to its end."""
+    assert asked.status_code in (200, 202), asked.text
+    async with asyncio.timeout(60):
+        end: dict[str, Any] = told(await listener.get(f"{asked.headers['Location']}/events", timeout=60))[-1]
+    return end
+
+
+def own_renderer(listening: Listening) -> tuple[Renderer, RenderStore]:
+    """Return a replica of the one that the service runs, heard by no queue."""
+    runtime = listening.runtime
+    table = runtime.table(LISTENING)
+    store = RenderStore(table, Outbox(table, LISTENING.indexes[0], runtime.bus))
+    return Renderer(store, Library(runtime.table(SONGS)), runtime.blobs, StreamingSettings()), store
+
+
+async def test_asked_file_is_made_once_for_everybody(
+    listening: Listening, listener: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    song = await listening.add_song(music(3), title="Low/High")
+    url, wish = f"/v1/songs/{song}/renders", {"settings": WARM, "format": "flac"}
+
+    asked = await asyncio.gather(*(listener.post(url, json=wish) for _ in range(4)))
+    assert {one.status_code for one in asked} == {202}
+    assert len({one.json()["id"] for one in asked}) == 1
+    made = await finished(listener, asked[0])
+
+    assert (made["status"], made["progress"], made["failure"]) == ("ready", 1.0, None)
+    assert (made["sample_rate_hz"], made["duration_s"]) == (RATE_HZ, 3.0)
+    assert 3.5 < made["headroom_db"] <= 4
+    download = await listener.get(made["download"]["url"])
+    assert len(download.content) == made["size_bytes"]
+    assert "Somebody%20-%20Low%2FHigh.flac" in download.headers["Content-Disposition"]
+    (tmp_path / "got.flac").write_bytes(download.content)
+    assert soundfile.info(tmp_path / "got.flac").frames == 3 * RATE_HZ
+
+    [blob] = await listening.runtime.blobs.list(f"renders/{song}/")
+    async with listening.new_listener() as other:
+        again = await other.post(url, json={**wish, "settings": {**WARM, "high_pass_order": 8}})
+    assert (again.status_code, again.json()["id"]) == (200, made["id"])
+    assert await listening.runtime.blobs.list(f"renders/{song}/") == [blob]
+
+
+async def test_render_shows_what_it_did_to_the_song(listening: Listening, listener: httpx.AsyncClient) -> None:
+    song = await listening.add_song(music(1))
+    asked = await listener.post(f"/v1/songs/{song}/renders", json={"settings": {"high_pass_hz": 5_000}})
+    await finished(listener, asked)
+
+    picture = await listener.get(f"{asked.headers['Location']}/picture.svg")
+
+    assert picture.headers["Content-Type"] == "image/svg+xml"
+    assert picture.text.count("<path") == 1 + 6 + 2
+
+
+async def test_preset_is_rendered_by_name_and_the_chosen_one_without(
+    listening: Listening, listener: httpx.AsyncClient
+) -> None:
+    song = await listening.add_song(music(0.5))
+    url = f"/v1/songs/{song}/renders"
+    await listener.put(f"/v1/songs/{song}/equalizer", json={"preset": "vocal"})
+
+    named = await listener.post(url, json={"preset": "vocal", "format": "wav", "bit_depth": 24})
+    chosen = await listener.post(url, json={"bit_depth": 24})
+
+    assert chosen.json()["id"] == named.json()["id"]
+    assert chosen.json()["settings"]["mid_db"] == 4
+    both = await listener.post(url, json={"preset": "vocal", "settings": WARM})
+    assert (both.status_code, both.json()["code"]) == (422, "preset_or_settings")
+    assert (await listener.post(url, json={"preset": "none such"})).status_code == 404
+    assert (await listener.post("/v1/songs/none/renders", json={})).status_code == 404
+    assert (await listener.get(f"{url}/{32 * '0'}")).status_code == 404
+    await finished(listener, named)
+
+
+async def test_render_that_cannot_be_made_says_why_and_can_be_asked_for_again(
+    listening: Listening, listener: httpx.AsyncClient
+) -> None:
+    song = await listening.add_song(music(0.5))
+    key, whole = f"songs/{song}", await listening.runtime.blobs.get(f"songs/{song}")
+    await listening.runtime.blobs.put(key, b"RIFF but no more", content_type="audio/wav")
+    url = f"/v1/songs/{song}/renders"
+
+    failed = await finished(listener, await listener.post(url, json={"settings": WARM}))
+    assert (failed["status"], failed["download"]) == ("failed", None)
+    assert failed["failure"]["code"] == "not_audio"
+
+    await listening.runtime.blobs.put(key, whole, content_type="audio/wav")
+    made = await finished(listener, await listener.post(url, json={"settings": WARM}))
+    assert (made["id"], made["status"], made["failure"]) == (failed["id"], "ready", None)
+
+
+async def test_render_that_was_interrupted_begins_again_and_ends_the_same(listening: Listening, tmp_path: Path) -> None:
+    renderer, store = own_renderer(listening)
+    song = await listening.add_song(np.tile(music(10), (8, 1)))
+    spec = RenderSpec(settings=EqualizerSettings(mid_db=3), format="flac")
+    asked = await renderer.ask(song, spec)
+    event = RenderRequested(song_id=song, render_id=asked.render_id)
+
+    interrupted = asyncio.create_task(renderer.on_render_requested(event))
+    async with asyncio.timeout(60):
+        while True:
+            await asyncio.sleep(0.1)
+            found = await store.find(song, asked.render_id)
+            if found is not None and found.status is not RenderStatus.QUEUED:
+                break
+    interrupted.cancel()
+    await asyncio.gather(interrupted, return_exceptions=True)
+    await asyncio.gather(renderer.on_render_requested(event), renderer.on_render_requested(event))
+
+    ended = await store.find(song, asked.render_id)
+    assert ended is not None
+    assert ended.status is RenderStatus.READY
+    assert await listening.blob_keys(f"renders/{song}/") == [ended.blob_key]
+    await listening.runtime.blobs.download(ended.blob_key, tmp_path / "render")
+    assert soundfile.info(tmp_path / "render").frames == 80 * RATE_HZ
+
+
+async def test_renders_go_with_their_song(listening: Listening, listener: httpx.AsyncClient) -> None:
+    song = await listening.add_song(music(0.5))
+    asked = await listener.post(f"/v1/songs/{song}/renders", json={"settings": WARM})
+    await finished(listener, asked)
+
+    await listening.delete_song(song)
+
+    async with asyncio.timeout(30):
+        while await listening.blob_keys(f"renders/{song}/"):  # noqa: ASYNC110 - the service sets no event here
+            await asyncio.sleep(0.1)
+    assert (await listener.get(asked.headers["Location"])).status_code == 404
+    renderer, store = own_renderer(listening)
+    await renderer.on_render_requested(RenderRequested(song_id=song, render_id=asked.json()["id"]))
+    assert [one async for one in store.of_song(song)] == []
+
+
+async def test_renders_that_nobody_asks_for_any_more_are_removed(
+    listening: Listening, listener: httpx.AsyncClient
+) -> None:
+    renderer, _ = own_renderer(listening)
+    song = await listening.add_song(music(0.5))
+    url = f"/v1/songs/{song}/renders"
+    made = await finished(listener, await listener.post(url, json={"settings": WARM}))
+
+    await renderer.sweep(now=datetime.fromisoformat(made["expires_at"]) - timedelta(seconds=1))
+    assert len(await listening.blob_keys(f"renders/{song}/")) == 1
+    await renderer.sweep(now=datetime.now(UTC) + timedelta(days=30))
+    assert await listening.blob_keys(f"renders/{song}/") == []
+
+    assert (await listener.get(f"{url}/{made['id']}")).status_code == 404
+    again = await finished(listener, await listener.post(url, json={"settings": WARM}))
+    assert (again["id"], again["status"]) == (made["id"], "ready")
