@@ -72,6 +72,7 @@ lock: $(UV)/bin/uv ## choose the newest allowed versions again
 	$(COMPILE) --upgrade pyproject.toml --extra dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
 	$(COMPILE) --upgrade requirements/build.in --constraints requirements/dev.txt --output-file requirements/build.txt
 	$(COMPILE) --upgrade requirements/ministack.in --output-file requirements/ministack.txt
+	$(COMPILE) --upgrade requirements/node.in --output-file requirements/node.txt
 
 clean: ## remove everything that can be made again; music and accounts in var/ stay
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

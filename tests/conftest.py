@@ -12,11 +12,16 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from deploy.local.chromium import chromium
 from deploy.local.container import RabbitMQContainer, docker_answers
 from deploy.local.dynamodb import Ministack, Roto, ministack_environment
+from deploy.local.node import node_modules
 from deploy.local.process import StartFailed
 from deploy.local.rabbitmq import RabbitMQ, find_installation
 from deploy.local.seaweedfs import SeaweedFS
+
+PLAYERS = Path(__file__).parent / "e2e" / "players"
+"""The project of npm with the players of HLS and DASH."""
 
 
 class Server(Protocol):
@@ -55,6 +60,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with suppress(StartFailed):
         if wanted & {"rabbitmq_url", "rabbitmq_node"} and not docker_answers():
             find_installation()
+    with suppress(StartFailed):
+        if "players" in wanted:
+            node_modules(PLAYERS)
+            chromium()
 
 
 @pytest.fixture(scope="session")
