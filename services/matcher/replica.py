@@ -39,7 +39,9 @@ from shared.storage.fingerprints import FingerprintStore
 log = structlog.get_logger()
 
 READS_AT_ONCE = 8
-SONGS_AT_ONCE = 64
+SHARDS_AT_ONCE = 64
+"""Virtual shards that are read before their songs are: few songs of each are read with few requests."""
+SONGS_AT_ONCE = 256
 FEW_SONGS = 8
 """Songs up to which they are added one by one, each found at once."""
 RETRY_PAUSE_S = 1.0
@@ -237,25 +239,27 @@ class Replica:
 
     async def _read(self, virtuals: Iterable[int]) -> int:
         """Make the index equal to the catalogue in these virtual shards; return how many songs were news."""
-        slots = asyncio.Semaphore(READS_AT_ONCE)
-        async with asyncio.TaskGroup() as tasks:
-            reading = [tasks.create_task(self._read_one(virtual, slots)) for virtual in virtuals]
-        return sum(one.result() for one in reading)
+        slots, wanted, count = asyncio.Semaphore(READS_AT_ONCE), sorted(virtuals), 0
+        for start in range(0, len(wanted), SHARDS_AT_ONCE):
+            async with asyncio.TaskGroup() as tasks:
+                some = wanted[start : start + SHARDS_AT_ONCE]
+                reading = [tasks.create_task(self._news(virtual, slots)) for virtual in some]
+            news = [entry for one in reading for entry in one.result()]
+            for first in range(0, len(news), SONGS_AT_ONCE):
+                await self._take(news[first : first + SONGS_AT_ONCE])
+            count += len(news)
+        return count
 
-    async def _read_one(self, virtual: int, slots: asyncio.Semaphore) -> int:
+    async def _news(self, virtual: int, slots: asyncio.Semaphore) -> list[LibraryEntry]:
+        """Return the entries of a virtual shard that the index does not know."""
         async with slots:
             had = await asyncio.to_thread(lambda: dict(self.index.song_ids_of(virtual)))
             entries = await self._library.of_virtual_shard(virtual)
-            # Tombstones do not stay for ever; what was here before the catalogue was read, and is not in it, is gone.
-            for song_id in had.keys() - {entry.song_id for entry in entries}:
-                entries.append(LibraryEntry(song_id, had[song_id] + 1, is_deleted=True))
-            news = await asyncio.to_thread(self._news, entries)
-            for start in range(0, len(news), SONGS_AT_ONCE):
-                await self._take(news[start : start + SONGS_AT_ONCE])
-            return len(news)
-
-    def _news(self, entries: Iterable[LibraryEntry]) -> list[LibraryEntry]:
-        known = ((entry, self.index.revision(entry.song_id)) for entry in entries)
+        # Tombstones do not stay for ever; what was here before the catalogue was read, and is not in it, is gone.
+        for song_id in had.keys() - {entry.song_id for entry in entries}:
+            entries.append(LibraryEntry(song_id, had[song_id] + 1, is_deleted=True))
+        other = [entry for entry in entries if entry.is_deleted or had.get(entry.song_id) != entry.revision]
+        known = ((entry, self.index.revision(entry.song_id)) for entry in other)
         return [entry for entry, revision in known if revision is None or revision < entry.revision]
 
     # --- Behind the questions ---
