@@ -16,7 +16,7 @@ from rich.text import Text
 
 from shared.errors import Rejected
 from shared.runtime.settings import Settings
-from tunescout import offline, terminal
+from tunescout import equalizing, offline, terminal
 from tunescout import session as sessions
 from tunescout.answers import Identification
 from tunescout.client import Client
@@ -35,6 +35,7 @@ app = typer.Typer(
 dead_letters = typer.Typer(help="Messages that no service could handle.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(offline.app, name="index")
+app.command()(equalizing.equalize)
 
 Server = Annotated[
     str | None,
