@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -75,6 +75,16 @@ class Totals:
     peaks: int
     duration_s: float
     size_bytes: int
+
+
+def path_of(identity: str) -> Path:
+    """Return the path of a song from its identity."""
+    return Path(os.fsdecode(identity.split("\0")[0].encode("latin-1")))
+
+
+def _identity(path: bytes, size_bytes: int, modified_ns: int, peaks: int) -> str:
+    # A path has any bytes but 0; as Latin-1 they are a string that UTF-8 can hold.
+    return f"{path.decode('latin-1')}\0{size_bytes}.{modified_ns}.{peaks}"
 
 
 def identity(path: Path) -> Path:
@@ -174,23 +184,55 @@ class IndexFile:
                 "DELETE FROM songs WHERE path = ? OR substr(path, 1, ?) = ?", (name, len(below), below)
             ).rowcount
 
-    def songs(self) -> Iterator[tuple[Path, Fingerprint]]:
-        """Iterate over the songs that can be found, in the order in which they came.
+    def identities(self) -> Iterator[str]:
+        """Iterate over names of the songs that can be found, which tell their versions apart too; see `path_of`."""
+        with self._explained():
+            for row in self._database.execute(
+                "SELECT path, size_bytes, modified_ns, peaks FROM songs WHERE algorithm = ?", (ALGORITHM,)
+            ):
+                yield _identity(*row)
+
+    def fingerprints(self, but: Container[str] = ()) -> Iterator[tuple[str, Fingerprint]]:
+        """Iterate over the songs that can be found by their `identities`, in the order in which they came.
+
+        Parameters
+        ----------
+        but : container of str
+            Songs to pass over.
 
         Raises
         ------
         Rejected
             ``damaged_index``
         """
+        columns = "path, size_bytes, modified_ns, peaks, fingerprint"
         with self._explained():
-            rows = self._database.execute(
-                "SELECT path, fingerprint FROM songs WHERE algorithm = ? ORDER BY rowid", (ALGORITHM,)
-            )
-            for path, packed in rows:
+            for *row, packed in self._database.execute(
+                f"SELECT {columns} FROM songs WHERE algorithm = ? ORDER BY rowid", (ALGORITHM,)
+            ):
+                found = _identity(*row)
+                if found in but:
+                    continue
                 try:
-                    yield Path(os.fsdecode(path)), Fingerprint.unpack(packed)
+                    yield found, Fingerprint.unpack(packed)
                 except ValueError as error:
                     raise Rejected("damaged_index", f"{self.path} is damaged: {error}") from error
+
+    def damages(self) -> list[str]:
+        """Read everything, and return what is damaged, a sentence each."""
+        try:
+            with self._explained():
+                found = [row[0] for row in self._database.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            for _ in self.fingerprints():
+                pass
+        except Rejected as error:
+            return [error.reason]
+        return [f"{self.path} is damaged: {damage}" for damage in found]
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the file as it is at one moment."""
+        with self._explained(), closing(sqlite3.connect(path)) as copy:
+            self._database.backup(copy)
 
     def totals(self) -> Totals:
         """Return how much the file holds."""

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,9 +20,9 @@ from rich.text import Text
 
 from shared.errors import Rejected
 from shared.fingerprint import ALGORITHM
-from tunescout.console import FAILED, Json, err, explained, out, perform, print_json, say
+from tunescout.console import FAILED, Json, err, explained, out, perform, print_json
 from tunescout.importing import audio_files
-from tunescout.index_file import IndexFile, Version, identity
+from tunescout.index_file import IndexFile, Version, identity, path_of
 from tunescout.terminal import NOT_KNOWN, clock, printable
 
 if TYPE_CHECKING:  # the compiler of the search takes a second that no other command should wait for
@@ -31,6 +32,9 @@ if TYPE_CHECKING:  # the compiler of the search takes a second that no other com
 app = typer.Typer(help="Recognise music on this machine alone, without any service.", no_args_is_help=True)
 
 Database = Annotated[Path, typer.Argument(metavar="DB", help="The file that holds the fingerprints.")]
+IndexPlace = Annotated[
+    Path, typer.Argument(metavar="DB", help="The file that holds the fingerprints, or the folder of an index.")
+]
 Files = Annotated[
     list[str], typer.Argument(metavar="FILE", help="Audio files, folders of them, or @LIST: a file with a path a line.")
 ]
@@ -45,6 +49,7 @@ def build(database: Database, files: Files, jobs: Jobs = _PROCESSORS) -> None:
         paths = [identity(path) for path in _named(files)]
         with IndexFile(database, writable=True) as index_file:
             refused = perform(_build(index_file, paths, jobs))
+        _loaded(database)
     if refused:
         raise typer.Exit(FAILED)
 
@@ -98,19 +103,19 @@ async def _query(database: Path, clips: Sequence[Path], jobs: int, *, as_json: b
     from tunescout.listening import Listeners, in_order
 
     listeners = Listeners(jobs)
-    # The workers start and hear the first clips while the index is built.
+    # The workers start and hear the first clips while the index is opened.
     loading = asyncio.create_task(asyncio.to_thread(_loaded, database))
 
     async def ask(path: Path) -> dict[str, Any]:
         heard = await listeners.clip(path)
-        songs, index = await loading
+        index = await loading
         if isinstance(heard.fingerprint, Rejected):
-            return _answer(path, None, None, heard.seconds, heard.fingerprint)
+            return _answer(path, None, heard.seconds, heard.fingerprint)
         begin = time.perf_counter()
         matches = await asyncio.to_thread(index.search, heard.fingerprint, limit=1)
         best = matches[0] if matches else None
         seconds = heard.seconds + time.perf_counter() - begin
-        return _answer(path, songs[int(best.song_id)] if best else None, best, seconds, None)
+        return _answer(path, best, seconds, None)
 
     await loading
     with _progress(len(clips), shown=not out.is_terminal) as progress:
@@ -122,9 +127,7 @@ async def _query(database: Path, clips: Sequence[Path], jobs: int, *, as_json: b
             progress.advance(progress.task_ids[0])
 
 
-def _answer(
-    clip: Path, song: Path | None, best: Match | None, seconds: float, refused: Rejected | None
-) -> dict[str, Any]:
+def _answer(clip: Path, best: Match | None, seconds: float, refused: Rejected | None) -> dict[str, Any]:
     """Return what is printed of one clip; the score is that of the likeliest song, whether it may be named or not."""
     answer: dict[str, Any] = {
         "query": os.fsdecode(clip),
@@ -135,8 +138,8 @@ def _answer(
     }
     if best is not None:
         answer |= {"score": round(best.score, 3), "confidence": round(best.confidence, 4)}
-    if best is not None and song is not None and best.is_answer:
-        answer |= {"match": os.fsdecode(song), "offset": best.offset_ms / 1000}
+    if best is not None and best.is_answer:
+        answer |= {"match": os.fsdecode(path_of(best.song_id)), "offset": best.offset_ms / 1000}
         answer |= best.model_dump(include={"time_skew", "pitch_skew"})
     else:
         answer |= {"reason": refused.code if refused else "unknown"}
@@ -176,39 +179,89 @@ def remove(database: Database, files: Files) -> None:
 
 
 @app.command()
-def stats(database: Database, as_json: Json = False) -> None:
+def stats(database: IndexPlace, as_json: Json = False) -> None:
     """Show how much an index holds."""
+    from tunescout import index_folder
+
     with explained():
-        with IndexFile(database) as index_file:
-            totals = index_file.totals()
-        _, index = _loaded(database)
-        postings = index.stats().postings
-    fields = {
+        found = asdict(index_folder.stats(database)) if database.is_dir() else _totals(database)
+    fields = found | {"algorithm": ALGORITHM}
+    if as_json:
+        print_json(fields)
+    else:
+        width = max(map(len, fields))
+        out.print("\n".join(f"{name.replace('_', ' '):>{width}}  {value}" for name, value in fields.items()))
+
+
+def _totals(database: Path) -> dict[str, int | float]:
+    index = _loaded(database).stats()
+    with IndexFile(database) as index_file:
+        totals = index_file.totals()
+    return {
         "songs": totals.songs,
         "outdated_songs": totals.outdated_songs,
         "hours": round(totals.duration_s / 3600, 4),
         "peaks": totals.peaks,
-        "postings": postings,
+        "postings": index.postings,
         "bytes": totals.size_bytes,
         "bytes_per_song": round(totals.size_bytes / max(totals.songs, 1)),
-        "algorithm": ALGORITHM,
+        "index_bytes": index.disk_bytes,
+        "index_bytes_per_posting": round(index.disk_bytes / max(index.postings, 1), 2),
     }
-    say(fields, "\n".join(f"{name.replace('_', ' '):>14}  {value}" for name, value in fields.items()), as_json=as_json)
+
+
+@app.command()
+def verify(database: IndexPlace) -> None:
+    """Read all of an index, and tell what is damaged."""
+    from tunescout import index_folder
+
+    with explained():
+        found = index_folder.verify(database)
+    for damage in found:
+        err.print(Text(printable(damage), style="red"), soft_wrap=True)
+    if found:
+        raise typer.Exit(FAILED)
+    out.print("nothing is damaged")
+
+
+@app.command()
+def snapshot(
+    database: IndexPlace, folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the copy.")]
+) -> None:
+    """Copy an index as it is at one moment; others may use it meanwhile."""
+    from tunescout import index_folder
+
+    with explained():
+        index_folder.snapshot(database, folder)
+    out.print("copied, and the copy was read again")
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `snapshot` has made.")],
+    database: Annotated[Path, typer.Argument(metavar="DB", help="A new place for the index.")],
+) -> None:
+    """Make an index of a snapshot."""
+    from tunescout import index_folder
+
+    with explained():
+        index_folder.restore(folder, database)
+    out.print("copied, and the copy was read again")
 
 
 @app.command()
 def duplicates(database: Database, as_json: Json = False) -> None:
     """Show songs that are the same recording, or contain one another; with --json, one pair a line."""
     with explained():
-        songs, index = _loaded(database)
-        with IndexFile(database) as index_file, _progress(len(songs), shown=not out.is_terminal) as progress:
-            told: set[frozenset[int]] = set()
-            for number, (path, fingerprint) in enumerate(index_file.songs()):
-                for found in index.compare(str(number), fingerprint):
-                    pair = frozenset((number, int(found.song_id)))
+        index = _loaded(database)
+        with IndexFile(database) as index_file, _progress(index.song_count, shown=not out.is_terminal) as progress:
+            told: set[frozenset[str]] = set()
+            for identity, fingerprint in index_file.fingerprints():
+                for found in index.compare(identity, fingerprint):
+                    pair = frozenset((identity, found.song_id))
                     if pair not in told:
                         told.add(pair)
-                        _tell_pair(path, songs[int(found.song_id)], found, as_json=as_json)
+                        _tell_pair(path_of(identity), path_of(found.song_id), found, as_json=as_json)
                 progress.advance(progress.task_ids[0])
     if not told and not as_json:
         out.print("no song is there twice")
@@ -226,15 +279,15 @@ def _tell_pair(song: Path, known: Path, found: Comparison, *, as_json: bool) -> 
     out.print(shown, soft_wrap=True)
 
 
-def _loaded(database: Path) -> tuple[list[Path], Index]:
-    """Return the songs of a file, and an index in which they have their numbers for names."""
-    from services.matcher.index import Index, warm_up
+def _loaded(database: Path) -> Index:
+    """Return the index of a file of fingerprints."""
+    from services.matcher.index import warm_up
+    from tunescout.index_folder import ready_index
 
-    warm_up()
     with IndexFile(database) as index_file:
-        songs = list(index_file.songs())
-    numbered = ((str(number), fingerprint) for number, (_, fingerprint) in enumerate(songs))
-    return [path for path, _ in songs], Index.of_songs(numbered, threads=_PROCESSORS)
+        index = ready_index(index_file, lambda said: err.print(Text(printable(said), style="yellow"), soft_wrap=True))
+    warm_up()
+    return index
 
 
 def _existing(database: Path) -> Path:

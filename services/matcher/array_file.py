@@ -185,6 +185,7 @@ class ArrayFile:
     facts: dict[str, Any]
     arrays: Arrays
     checksum: int
+    _view: mmap.mmap
     _spans: tuple[tuple[str, int, int], ...]
     _checks: NDArray[np.uint32]
 
@@ -229,7 +230,12 @@ class ArrayFile:
         checks = np.frombuffer(view, "<u4", blocks, spans[-1][2])
         if zlib.crc32(checks.tobytes()) != checks_crc:
             raise ValueError("its checks differ from their checksum")
-        return cls(path, said["facts"], arrays, crc, tuple(spans), checks)
+        return cls(path, said["facts"], arrays, crc, view, tuple(spans), checks)
+
+    @property
+    def data(self) -> bytes:
+        """The whole file."""
+        return self._view[:]
 
     @property
     def size_bytes(self) -> int:

@@ -352,6 +352,11 @@ class Index:
         with self._writing:
             return self._counts.copy(), self._sums.copy()
 
+    def songs(self) -> Iterator[tuple[str, int]]:
+        """Iterate over the songs that can be found, and their revisions."""
+        for virtual in range(VIRTUAL_SHARDS):
+            yield from self.song_ids_of(virtual)
+
     def song_ids_of(self, virtual: int) -> Iterator[tuple[str, int]]:
         """Iterate over the songs of a virtual shard that can be found, and their revisions."""
         for segment in self._segments:

@@ -62,10 +62,13 @@ class Manifest:
         The segments.
     removed : SongTable
         Songs that were removed, and the revision in which they were.
+    data : bytes
+        The file that this was read from.
     """
 
     entries: Sequence[Entry] = ()
     removed: SongTable = NO_SONGS
+    data: bytes = b""
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -78,7 +81,7 @@ class Manifest:
         """
         file = ArrayFile.open(folder / MANIFEST)
         file.verify()
-        arrays = {name: array.copy() for name, array in file.arrays.items()}
+        arrays = dict(file.arrays)
         alive = arrays.pop("alive")
         entries, begin = [], 0
         for name, checksum, songs in file.facts["segments"]:
@@ -86,7 +89,7 @@ class Manifest:
             bits = np.unpackbits(alive[begin : begin + size], count=songs).astype(np.bool_)
             entries.append(Entry(name, checksum, bits))
             begin += size
-        return cls(entries, SongTable(**arrays))
+        return cls(entries, SongTable(**arrays), file.data)
 
     def write(self, folder: Path, disk: Disk) -> None:
         """Commit this state."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from services.matcher.array_file import ArrayFile, DamagedError
 from services.matcher.disk import DISK
-from services.matcher.manifest import MANIFEST, Manifest, open_segment, stamp, write_verified
+from services.matcher.manifest import MANIFEST, SEGMENTS, Manifest, open_segment, stamp, write_verified
 from shared.errors import Rejected
 
 
@@ -44,8 +44,12 @@ class Snapshot:
         DamagedError
             The manifest is missing or damaged.
         """
-        segments = tuple(entry.name for entry in Manifest.read(folder).entries)
-        return cls(folder, segments, (folder / MANIFEST).read_bytes())
+        state = Manifest.read(folder)
+        return cls(folder, tuple(entry.name for entry in state.entries), state.data)
+
+    def is_last(self) -> bool:
+        """Tell whether this still is the state of the folder."""
+        return (self.folder / MANIFEST).read_bytes() == self.manifest
 
     def copy_to(self, folder: Path, threads: int = 1) -> None:
         """Copy the state into another folder, and read what was written.
@@ -57,7 +61,7 @@ class Snapshot:
         DamagedError
             A copy is not what was once written.
         """
-        if (folder / MANIFEST).exists():
+        if is_index(folder):
             raise Rejected("index_exists", f"there is an index in {folder} already")
         folder.mkdir(parents=True, exist_ok=True)
         for name in self.segments:
@@ -67,6 +71,11 @@ class Snapshot:
             ArrayFile.open(folder / name).verify(threads)
         write_verified(folder, {name: stamp(folder / name) for name in self.segments}, DISK)
         DISK.put(folder / MANIFEST, self.manifest)
+
+
+def is_index(folder: Path) -> bool:
+    """Tell whether there is an index in a folder, or what is left of one."""
+    return (folder / MANIFEST).exists() or any(folder.glob(SEGMENTS))
 
 
 def damages(folder: Path, threads: int = 1) -> tuple[str, ...]:

@@ -4,13 +4,15 @@ import json
 import os
 import sqlite3
 import wave
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from tunescout.index_file import IndexFile
+from tunescout.index_file import IndexFile, Version, path_of
+from tunescout.index_folder import ready_index
 from tunescout.main import app
 from tunescout.synthesis import Samples, tune
 
@@ -145,6 +147,81 @@ def test_songs_that_are_there_twice_are_shown_once(library: Path, tmp_path: Path
     (pair,) = lines(run("duplicates", database, "--json"))
     assert {pair["song"], pair["known"]} == {str(library / "1.wav"), str(copy)}
     assert pair["relation"] == "same_recording"
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def copied(database: Path, folder: Path) -> Path:
+    copy = folder / "music.db"
+    copy.write_bytes(database.read_bytes())
+    return copy
+
+
+def test_a_damaged_index_beside_the_file_is_made_anew_and_that_is_said(
+    built: Path, library: Path, tmp_path: Path
+) -> None:
+    database, folder = copied(built, tmp_path), tmp_path / "music.db.index"
+    run("stats", database)
+    (segment,) = folder.glob("*.segment")
+    flip(segment)
+    assert segment.name in run("verify", database).stderr
+    clip = write(tmp_path / "clip.wav", tune(1, 20, RATE_HZ)[5 * RATE_HZ : 12 * RATE_HZ])
+    asked = run("query", database, clip, "--json")
+    assert "is made anew" in asked.stderr
+    assert lines(asked)[0]["match"] == str(library / "1.wav")
+    assert run("verify", database).exit_code == 0
+    assert run("stats", database).stderr == ""
+
+
+def test_a_kept_index_follows_its_file(built: Path, library: Path, tmp_path: Path) -> None:
+    database = copied(built, tmp_path)
+    run("stats", database)
+    run("remove", database, library / "1.wav")
+    with IndexFile(database, writable=True) as index_file:
+        (_, song), *_ = index_file.fingerprints()
+        index_file.put(library / "0.wav", Version(1, 2), song)
+        index_file.put(library / "new.wav", Version(3, 4), song)
+        with closing(ready_index(index_file, print)) as index:
+            assert {song_id for song_id, _ in index.songs()} == set(index_file.identities())
+            assert {found.song_id for found in index.compare("", song)} == {
+                identity for identity in index_file.identities() if path_of(identity).name in ("0.wav", "new.wav")
+            }
+    (found,) = lines(run("stats", tmp_path / "music.db.index", "--json"))
+    assert found["songs"] == 3
+
+
+def test_a_snapshot_becomes_the_same_index_elsewhere(built: Path, library: Path, tmp_path: Path) -> None:
+    clip = write(tmp_path / "clip.wav", tune(2, 20, RATE_HZ)[5 * RATE_HZ : 12 * RATE_HZ])
+    assert run("snapshot", built, tmp_path / "copy").exit_code == 0
+    assert "is there already" in run("snapshot", built, tmp_path / "copy").stderr
+    assert run("restore", tmp_path / "copy", tmp_path / "restored").exit_code == 0
+    restored = run("query", tmp_path / "restored", clip, "--json")
+    assert restored.stderr == ""
+    assert lines(restored)[0]["match"] == str(library / "2.wav")
+    assert names(tmp_path / "restored") == names(built)
+
+    folder = built.with_name(f"{built.name}.index")
+    assert run("snapshot", folder, tmp_path / "index alone").exit_code == 0
+    (found,) = lines(run("stats", tmp_path / "index alone", "--json"))
+    assert (found["songs"], found["segments"]) == (3, 1)
+    (segment,) = (tmp_path / "copy").glob("*.segment")
+    flip(segment)
+    refused = run("restore", tmp_path / "copy", tmp_path / "never")
+    assert (refused.exit_code, segment.name in refused.stderr) == (1, True)
+    assert not (tmp_path / "never").exists()
+
+
+def test_damage_of_the_fingerprints_themselves_is_found(built: Path, tmp_path: Path) -> None:
+    database = copied(built, tmp_path)
+    with sqlite3.connect(database) as rows:
+        rows.execute("UPDATE songs SET fingerprint = substr(fingerprint, 1, 100) WHERE rowid = 2")
+    rows.close()
+    found = run("verify", database)
+    assert (found.exit_code, "is damaged" in found.stderr) == (1, True)
 
 
 def test_a_file_that_is_no_index_is_left_as_it_is(library: Path, tmp_path: Path) -> None:
