@@ -133,6 +133,10 @@ class Client:
                 return
             params["cursor"] = page.next_cursor
 
+    async def package(self, song_id: str) -> None:
+        """Have a song packaged anew."""
+        await self.ask("POST", f"/v1/songs/{song_id}/package")
+
     async def identify(self, clip: bytes) -> Identification:
         """Name the song in an encoded clip of audio."""
         headers = {"Content-Type": "application/octet-stream"}

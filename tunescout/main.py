@@ -185,6 +185,26 @@ def songs(
 
 
 @app.command()
+def package(
+    song_ids: Annotated[list[str] | None, typer.Argument(metavar="[SONG]...", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every song of the library.")] = False,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Have songs made anew for adaptive streaming, by their ids. Whoever listens meanwhile is not disturbed."""
+
+    async def ask() -> int:
+        async with _client(server) as client:
+            chosen = [song.id async for song in client.songs(status="ready")] if every else song_ids or []
+            for song_id in chosen:
+                await client.package(song_id)
+        return len(chosen)
+
+    asked = perform(ask())
+    say({"songs": asked}, f"{asked} songs will be packaged", as_json=as_json)
+
+
+@app.command()
 def signup(username: Name, password: Password, server: Server = None, as_json: Json = False) -> None:
     """Make an account and log in with it."""
     _log_in(server, username, password, as_json=as_json, sign_up=True)

@@ -66,6 +66,7 @@ class SmallService:
         app.post("/v1/songs", dependencies=signed_in, status_code=201)(self._register)
         app.post("/v1/songs/{song_id}/complete", dependencies=signed_in, status_code=202)(self._complete)
         app.get("/v1/songs/{song_id}", dependencies=signed_in)(self._song)
+        app.post("/v1/songs/{song_id}/package", dependencies=signed_in, status_code=202)(self._song)
         app.get("/v1/songs/{song_id}/events", dependencies=signed_in)(self._events)
         app.post("/v1/queries", dependencies=signed_in)(self._query)
         app.exception_handler(Refusal)(_problem)
@@ -164,8 +165,8 @@ class SmallService:
 
         return StreamingResponse(events(), media_type="text/event-stream")
 
-    async def _list(self, q: str = "", cursor: int = 0, limit: int = 100) -> dict[str, Any]:
-        found = [song for song in self.songs.values() if q in str(song.get("title"))]
+    async def _list(self, q: str = "", status: str = "", cursor: int = 0, limit: int = 100) -> dict[str, Any]:
+        found = [song for song in self.songs.values() if q in str(song.get("title")) and status in ("", song["status"])]
         more = cursor + limit < len(found)
         return {"songs": found[cursor : cursor + limit], "next_cursor": str(cursor + limit) if more else None}
 

@@ -89,3 +89,15 @@ def test_owners_password_is_never_sent_to_another_machine(owned: SmallService, h
 
 def test_server_that_is_no_url_is_wrong_usage() -> None:
     assert run("songs", "--server", "localhost:8000").exit_code == 2
+
+
+def test_package_asks_for_every_song_that_is_ready(owned: SmallService, tmp_path: Path) -> None:
+    for name in ("one", "two", "bad"):
+        (tmp_path / f"{name}.mp3").write_bytes(name.encode())
+    run("import", "--server", owned.url, tmp_path)
+    ready = [song["id"] for song in owned.songs.values() if song["status"] == "ready"]
+
+    result = run("package", "--all", "--json", "--server", owned.url)
+
+    assert json.loads(result.stdout) == {"songs": 2}
+    assert [owned.calls[f"POST /v1/songs/{song_id}/package"] for song_id in ready] == [1, 1]
