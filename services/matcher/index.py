@@ -24,6 +24,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from services.matcher import merge
 from services.matcher.array_file import DamagedError
 from services.matcher.comparison import Agreement, agreements
 from services.matcher.disk import DISK, Disk
@@ -39,7 +40,6 @@ from services.matcher.manifest import (
     stamp,
     write_verified,
 )
-from services.matcher.merge import merged
 from services.matcher.scoring import answer_threshold, confidence
 from services.matcher.search import Place, best_places
 from services.matcher.segment import MOST_PARTS, MOST_POSTINGS, Columns, Segment
@@ -160,6 +160,8 @@ class Index:
         self._saved_changes = 0
         if is_new:
             self._commit(manifest)  # from now on a folder without a manifest is a damaged one
+        elif self._verified != known:
+            write_verified(self._folder, self._verified, self._disk)
         if not self._damages:
             self._tidy()
 
@@ -216,7 +218,7 @@ class Index:
             self._removed.drop(song_id, key)
             self._publish(segment)
             while len(self._segments) - 2 >= self._claimed and _belong_together(*self._segments[-2:]):
-                self._segments = (*self._segments[:-2], self._numbered(merged(self._segments[-2:])))
+                self._segments = (*self._segments[:-2], self._numbered(merge.merged(self._segments[-2:])))
         return True
 
     def add_many(self, songs: Iterable[tuple[str, int, Fingerprint]], *, threads: int = _PROCESSORS) -> int:
@@ -465,7 +467,7 @@ class Index:
                     fresh = [segment for segment in old if segment.file is None]
                     new = [segment for segment in old if segment.file is not None and segment.alive.any()]
                     if any(segment.alive.any() for segment in fresh):
-                        new.append(merged(fresh, self._new_path(), self._disk))
+                        new.append(self._written(fresh))
                     self._commit(Manifest([Entry.of(segment) for segment in new], removed))
                     self._replace(old, new)
                     self._saved_changes = changes
@@ -475,8 +477,6 @@ class Index:
 
     def _commit(self, manifest: Manifest) -> None:
         assert self._folder is not None
-        for entry in manifest.entries:
-            self._verified.setdefault(entry.name, stamp(self._folder / entry.name))
         manifest.write(self._folder, self._disk)
         self._saved = tuple(entry.name for entry in manifest.entries)
         self._verified = {name: self._verified[name] for name in self._saved}
@@ -526,7 +526,7 @@ class Index:
                 continue
             try:
                 present = stamp(file.path)
-                if everything or present != self._verified.setdefault(file.path.name, present):
+                if everything or present != self._verified[file.path.name]:
                     file.verify(threads)
                     self._verified[file.path.name] = present
             except (DamagedError, OSError) as error:
@@ -584,11 +584,15 @@ class Index:
         if len(group) == 1 and only.removed_parts <= _TOO_MANY_REMOVED * len(only.rows):
             return only
         is_small = all(one.file is None for one in group) and sum(len(one.rows) for one in group) <= _SMALL
-        return merged(group, None if is_small or self._folder is None else self._new_path(), self._disk)
+        return merge.merged(group) if is_small or self._folder is None else self._written(group)
 
-    def _new_path(self) -> Path:
+    def _written(self, group: Sequence[Segment]) -> Segment:
+        """Return several segments merged into a file."""
         assert self._folder is not None
-        return self._folder / f"{secrets.token_hex(8)}.segment"
+        path = self._folder / f"{secrets.token_hex(8)}.segment"
+        segment = merge.merged(group, path, self._disk)
+        self._verified[path.name] = stamp(path)
+        return segment
 
     def _tidy(self) -> None:
         """Remove files that belong neither to the present state, nor to the saved one, nor to a snapshot."""
@@ -614,6 +618,9 @@ def warm_up() -> None:
     index.merge()
     index.search(song)
     index.compare("other", song)
+    index.remove("second", 1)
+    index.merge()
+    merge.warm_up()
 
 
 def _comparable(fingerprint: Fingerprint) -> Fingerprint:

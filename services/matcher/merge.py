@@ -38,7 +38,7 @@ POSTINGS_AT_ONCE = 1 << 21
 _GONE = np.int64(-1)
 
 
-def merged(segments: Sequence[Segment], path: Path | None = None, disk: Disk = DISK) -> Segment:
+def merged(segments: Sequence[Segment], path: Path | None = None, disk: Disk = DISK, *, large: int = LARGE) -> Segment:
     """Return one segment that holds the songs of all given ones, without those that were removed.
 
     Parameters
@@ -49,6 +49,8 @@ def merged(segments: Sequence[Segment], path: Path | None = None, disk: Disk = D
         The file to put it in; without one it is in memory.
     disk : Disk
         What writes the file.
+    large : int
+        Postings from which on the segment gets a directory of all hashes.
 
     Raises
     ------
@@ -65,15 +67,21 @@ def merged(segments: Sequence[Segment], path: Path | None = None, disk: Disk = D
     part_count = sum(int(np.count_nonzero(kept)) for kept in parts)
     if part_count > MOST_PARTS or postings > MOST_POSTINGS:
         raise ValueError(f"{part_count} parts with {postings} postings do not fit into one segment")
-    layout = layout_of(len(table), len(table.ids), part_count, postings, peaks)
+    is_large = postings >= large
+    layout = layout_of(len(table), len(table.ids), part_count, postings, peaks, is_large=is_large)
     if path is None:
         memory = ArrayMemory(layout)
-        _write(memory, segments, table, rows, renumbered, is_large=postings >= LARGE)
+        _write(memory, segments, table, rows, renumbered, is_large=is_large)
         return Segment.of_arrays(memory.arrays)
     with ArrayWriter(path, {"content": CONTENT}, layout, disk) as writer:
-        _write(writer, segments, table, rows, renumbered, is_large=postings >= LARGE)
+        _write(writer, segments, table, rows, renumbered, is_large=is_large)
         writer.finish()
     return Segment.of_file(ArrayFile.open(path))
+
+
+def warm_up() -> None:
+    """Compile what only large segments need, so that no merge stops everything else for it."""
+    _counts_of_hashes(np.zeros(1, np.int64), np.empty(0, np.uint8))
 
 
 def _renumbered(kept: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.int64]]:

@@ -338,9 +338,8 @@ class Segment:
         return self.table.arrays() | {name: getattr(self, name) for name in _STORED}
 
 
-def layout_of(songs: int, id_bytes: int, parts: int, postings: int, peaks: int) -> Layout:
+def layout_of(songs: int, id_bytes: int, parts: int, postings: int, peaks: int, *, is_large: bool) -> Layout:
     """Return what arrays a segment of some size has."""
-    is_large = postings >= LARGE
     return {
         "keys": ("<u8", songs),
         "revisions": ("<i8", songs),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,8 +154,8 @@ def test_songs_indexed_all_at_once_are_found_like_songs_that_were_added() -> Non
     assert Index.of_songs([], threads=2).search(excerpt(songs[0][1], 5, 10)) == []
 
 
-def test_searches_go_on_while_songs_come_and_go_and_segments_merge() -> None:
-    index = Index()
+def test_searches_go_on_while_songs_come_and_go_and_segments_are_merged_and_saved(tmp_path: Path) -> None:
+    index = Index.open(tmp_path / "index")
     steady = random_fingerprint(1_000, 30.0)
     index.add("steady", 0, steady)
     clip = excerpt(steady, 10, 8)
@@ -172,6 +173,7 @@ def test_searches_go_on_while_songs_come_and_go_and_segments_merge() -> None:
         merges = 0
         while not stopped.is_set() or not merges:
             index.merge()
+            index.save()
             merges += 1
         return merges
 
@@ -186,6 +188,11 @@ def test_searches_go_on_while_songs_come_and_go_and_segments_merge() -> None:
         assert all(worker.result() for worker in workers)
 
     index.merge()
+    index.save()
+    index.close()
+    saved = Index.open(tmp_path / "index")
+    assert dict(saved.songs()) == dict(index.songs())
+    saved.close()
     for number, song in enumerate(passing):
-        found = any(match.is_answer for match in index.search(excerpt(song, 5, 10)))
+        found = any(match.is_answer for match in saved.search(excerpt(song, 5, 10)))
         assert found == (f"passing {number}" in index)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.matcher.landmarks import song_landmarks
 from services.matcher.merge import merged
-from services.matcher.segment import BUCKETS, LOW_BITS, PART_FRAMES, REMOVED, Segment, posting_range
+from services.matcher.segment import LOW_BITS, PART_FRAMES, REMOVED, Segment, posting_range
 from shared.fingerprint import Fingerprint
 from tests.unit.recognition.fingerprints import fingerprint_of, fingerprints
 
@@ -22,7 +22,9 @@ def segments_of(songs: Songs) -> list[Segment]:
 
 def contents(segment: Segment) -> list[tuple[int, int, int]]:
     """Return hash, song and frame of every posting, in the order of the segment."""
-    hashes = np.repeat(np.arange(BUCKETS) << LOW_BITS, np.diff(segment.starts)) | segment.lows
+    hashes = np.repeat(np.arange(len(segment.starts) - 1), np.diff(segment.starts))
+    if len(segment.lows):
+        hashes = hashes << LOW_BITS | segment.lows
     parts = segment.postings >> 16
     frames = segment.begins[parts] + (segment.postings & 0xFFFF)
     songs = [int(segment.song_id(number)) for number in segment.songs[parts].tolist()]
@@ -54,6 +56,32 @@ def test_merging_forgets_removed_songs(songs: Songs, removed: set[int]) -> None:
     assert REMOVED not in whole.songs
 
 
+@settings(deadline=None, max_examples=4)
+@given(songs, songs, st.data())
+def test_a_directory_of_all_hashes_holds_the_same(songs: Songs, others: Songs, data: st.DataObject) -> None:
+    large = merged(segments_of(songs), large=0)
+    assert len(large.lows) == 0
+    assert contents(large) == brute_force(songs)
+    occurring = [hash_ for hash_, _, _ in brute_force(songs)]
+    wanted = data.draw(st.sampled_from(occurring)) if occurring else data.draw(st.integers(2, 2**24 - 3))
+    begin, end = posting_range(large.starts, large.lows, wanted)
+    assert end - begin == sum(abs(hash_ - wanted) <= 1 for hash_ in occurring)
+    both = [large, Segment.of_song("0", 0, song_landmarks(others[0]), others[0])]
+    assert contents(merged(both)) == contents(merged([merged(segments_of(songs)), both[1]]))
+
+
+@settings(deadline=None)
+@given(songs, st.integers(0, 400), st.integers(0, 400))
+def test_peaks_between_two_frames_are_those_of_the_song_and_no_others(songs: Songs, begin: int, length: int) -> None:
+    segment = merged(segments_of(songs))
+    for part, number in enumerate(segment.songs.tolist()):
+        song = songs[int(segment.song_id(number))]
+        frames, frequencies = segment.peaks(part, begin - 50, begin - 50 + length)
+        inner = (song.frames >= max(begin - 50, 0)) & (song.frames < max(begin - 50 + length, 0))
+        np.testing.assert_array_equal(frames, song.frames[inner])
+        np.testing.assert_array_equal(frequencies, song.frequencies[inner])
+
+
 @settings(deadline=None)
 @given(songs, st.data())
 def test_a_lookup_finds_all_gaps_that_are_at_most_one_frame_off(songs: Songs, data: st.DataObject) -> None:
@@ -69,3 +97,8 @@ def test_a_song_longer_than_a_part_keeps_its_times() -> None:
     frames = [0, 30, PART_FRAMES - 15, PART_FRAMES + 15, 5 * PART_FRAMES, 5 * PART_FRAMES + 40, 450_000]
     song = fingerprint_of([(frame, 400 + 40 * place) for place, frame in enumerate(frames)])
     assert contents(segments_of([song])[0]) == brute_force([song])
+    segment = segments_of([song])[0]
+    for part in range(len(segment.rows)):
+        np.testing.assert_array_equal(segment.peaks(part)[0], song.frames)
+        around = segment.peaks(part, PART_FRAMES - 15, 5 * PART_FRAMES + 1)[0]
+        assert around.tolist() == [PART_FRAMES - 15, PART_FRAMES + 15, 5 * PART_FRAMES]
