@@ -3,7 +3,8 @@
 ``python -m bench.duplicates --music DIR`` puts a folder of music into an index and compares every song with all others.
 Then it makes copies of some songs, as they turn up in collections: other encodings, trimmed, louder, faded, one channel
 of two, equalised, at another speed; and works that are no copies: excerpts, medleys, extended versions, mixes with
-another song, songs over a borrowed loop. Which songs and which places follow from names, so two runs ask the same.
+another song, songs over a borrowed loop, without what is in the middle of the stereo picture, played at a tempo that
+wanders. Which songs and which places follow from names, so two runs ask the same.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ import av
 import numpy as np
 import soundfile
 from av.audio.stream import AudioStream
+from av.filter import Graph
 from numpy.typing import NDArray
 
 from services.fingerprint import constellation
@@ -130,6 +133,37 @@ def faded(samples: Samples, in_s: float, out_s: float) -> Samples:
     return (samples * fading).astype(np.float32)
 
 
+def wandering(samples: Samples, percent: float, period_s: float) -> Samples:
+    """Return samples whose speed wanders up and down, as no machine does and every band."""
+    position = np.arange(len(samples), dtype=np.float64)
+    swing = period_s * SAMPLE_RATE_HZ / (2 * np.pi)
+    moved = position + percent / 100 * swing * np.sin(position / swing)
+    return np.interp(moved, position, samples).astype(np.float32)
+
+
+def stretched(samples: Samples, tempo: float) -> Samples:
+    """Return samples played faster at the same pitch, by FFmpeg's ``atempo``."""
+    graph = Graph()
+    rate = Fraction(1, SAMPLE_RATE_HZ)
+    source = graph.add_abuffer(format="flt", sample_rate=SAMPLE_RATE_HZ, layout="mono", time_base=rate)
+    stretcher, sink = graph.add("atempo", f"{tempo:.6f}"), graph.add("abuffersink")
+    source.link_to(stretcher)
+    stretcher.link_to(sink)
+    graph.configure()
+    frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="flt", layout="mono")
+    frame.sample_rate = SAMPLE_RATE_HZ
+    graph.push(frame)
+    graph.push(None)
+    parts: list[Samples] = []
+    while True:
+        try:
+            pulled = graph.pull()
+        except (av.BlockingIOError, av.EOFError):
+            return np.concatenate(parts)
+        assert isinstance(pulled, av.AudioFrame)
+        parts.append(pulled.to_ndarray()[0])
+
+
 def cut(samples: Samples, begin_s: float, end_s: float) -> Samples:
     """Return the samples between two times; a negative end counts from the end."""
     return samples[int(begin_s * SAMPLE_RATE_HZ) : int(end_s * SAMPLE_RATE_HZ) or None]
@@ -148,9 +182,10 @@ def works(path: Path, song: Samples, others: list[Samples]) -> Iterator[tuple[st
         at_rate = channels if rate_hz == 44_100 else stereo(path, rate_hz)
         yield name, same, encoded(at_rate, container, encoder, bit_rate_bps, rate_hz)
     yield "vorbis, lowest quality", same, as_vorbis(channels, 44_100)
-    left = stereo(path, SAMPLE_RATE_HZ)[0]
-    if np.std(left) > 1e-3:
-        yield "left channel", same, left
+    sides = stereo(path, SAMPLE_RATE_HZ)
+    for name, side in zip(("left channel", "right channel"), sides, strict=True):
+        if np.std(side) > 1e-3:
+            yield name, same, side
     yield "trimmed 3 s, 5 s", same, cut(song, 3.017, -5.3)
     yield "trimmed 8 s, 8 s", same, cut(song, 8.003, -8)
     yield "gain -30 dB", same, song * np.float32(0.03)
@@ -163,6 +198,15 @@ def works(path: Path, song: Samples, others: list[Samples]) -> Iterator[tuple[st
         yield f"speed {percent:+} %", same, at_speed(song, 1 + percent / 100)
     yield "mp3 32k, speed +1 %, trimmed", same, at_speed(cut(encoded(channels, *ENCODINGS["mp3 32k"]), 2.5, -4), 1.01)
 
+    different = ("different",)
+    for percent in (-2.5, 2.5):
+        yield f"speed {percent:+} %", different, at_speed(song, 1 + percent / 100)
+    for percent in (-3, 3):
+        yield f"tempo {percent:+} %", different, stretched(song, 1 + percent / 100)
+    yield "tempo wanders by 1.5 %", different, wandering(song, 1.5, 20)
+    without_centre = (sides[0] - sides[1]) / 2
+    if np.std(without_centre) > 1e-3:
+        yield "centre removed", different, without_centre
     length_s = len(song) / SAMPLE_RATE_HZ
     yield "excerpt of 35 %", ("contained",), cut(song, 0.3 * length_s, 0.65 * length_s)
     first, second = others
@@ -173,8 +217,11 @@ def works(path: Path, song: Samples, others: list[Samples]) -> Iterator[tuple[st
         ("contains", "different"),
         np.concatenate((song, np.tile(loop, int(0.8 * length_s / 12)))),
     )
+    begin, end = int(0.3 * len(song)), int(0.3 * len(song)) + 60 * SAMPLE_RATE_HZ
+    yield "a minute repeated", ("contains", "different"), np.concatenate((song[:end], song[begin:]))
     other = np.resize(at_level(first, song), len(song))
     yield "mixed 1:1 with another", ("different",), song + other
+    yield "mixed 1:2 with another", ("different",), song + 2 * other
     sings = np.arange(len(song)) / SAMPLE_RATE_HZ % 13 > 5
     yield "another in 8 of 13 s, +3 dB", ("different",), song + np.float32(1.4) * sings * other
     looping = np.resize(loop[: 8 * SAMPLE_RATE_HZ], len(song))

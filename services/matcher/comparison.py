@@ -1,7 +1,8 @@
 """Are two whole songs the same recording?
 
-They are when nearly every second of the shorter one agrees with the longer one, at one offset and one speed. A remix, a
-cover, or another song with the same drum loop agrees here and there, at many offsets, or by few landmarks a second.
+They are when, at one offset and one speed, the peaks of nearly every second of the shorter one are those of the longer
+one too, and evenly so. A remix, a cover, or another song with the same drum loop agrees here and there, at many
+offsets, or in few peaks a second; where a voice is missing, some seconds agree in all peaks and others in few.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ PROBES = (0.2, 0.5, 0.8)
 PROBE_FRAMES = 625
 """Frames of one probe (10 s)."""
 
-LEAST_PROBE_SCORE = 500.0
+LEAST_PROBE_SCORE = 400.0
 """Nats that a known song has to reach in one probe, to be compared at that speed: an MP3 at 32 kbit/s that is 0.2 % off
-reaches 1300, and other songs 370."""
+reaches 1300, dull music at least 440, and other songs 370."""
 
 MOST_DRIFT = 0.005
 """Largest difference of speed that is read off the slope of the alignment, ±0.5 %."""
@@ -49,6 +50,9 @@ DRIFT_STEPS = 101
 FELT_DRIFT = 0.0005
 """Drift from which on it pays to shift the peaks to the speed that was found, and to compare again."""
 
+LEAST_ALIKE = 0.15
+"""Overlap from which on it pays too."""
+
 MOST_SHIFTS = 2
 """How often they are shifted: the drift of peaks that are far off their true pitch is read off few of them."""
 
@@ -58,21 +62,34 @@ CLEARLY_MORE = 1.03
 ALIGNED_REACH = 3
 """Frames on either side of the line of alignment that belong to it (48 ms)."""
 
-TYPICAL_SHARE = 0.4
-"""What a second must have of the median share of aligned anchors, to be the same. One channel of two, or an MP3 at 32
-kbit/s, keeps a part of the anchors, but about the same part all the time; where another voice or instrument covers the
-music, some seconds keep nearly all and others nothing."""
+NEAR_FRAMES, NEAR_STEPS = 1, 2
+"""Frames, and quarters of a bin, that two aligned peaks may lie apart. An MP3 at 32 kbit/s keeps 85 % of the peaks so
+close, and chance puts 8 % there."""
 
-LEAST_SECOND_SHARE, ENOUGH_SECOND_SHARE = 0.08, 0.25
-"""Shares of the anchors of a second that must be aligned whatever the median is, for chance aligns 1 in 50; and that
-are always enough, because noise leaves less of a quiet second than of a loud one."""
+TYPICAL_SHARE = 0.5
+"""What a second must have of the median share of peaks that both songs have, to be the same."""
 
-LEAST_SHARE = 0.2
-"""Share of the anchors that must be aligned in all common seconds together. A common drum loop is in every second too,
-but it is the smaller part of it."""
+LEAST_SECOND_SHARE, ENOUGH_SECOND_SHARE = 0.15, 0.3
+"""Shares of the peaks of a second that both songs must have whatever the median is; and that are always enough, because
+noise leaves less of a quiet second than of a loud one."""
 
-SAME_SHARE = 0.85
-"""Share of the seconds, from the first common one to the last, that must be the same."""
+WINDOW_S = 2
+"""Seconds in which shares of peaks are compared with their mean: in a single second they vary by chance."""
+
+FEWEST_PEAKS = 20
+"""Peaks of both songs that a window must have to count. Songs have 130, but where they pause."""
+
+LOUD_DB = 8
+"""Windows that are quieter than the median by more do not count: they are lost in noise, or in coarse encodings."""
+
+LEAST_SHARE = 0.28
+"""Mean share of the peaks that both songs must have. One channel of very wide stereo has 0.31 and more; songs over a
+common loop, 0.1 to 0.25."""
+
+EVEN_WINDOWS, EVEN_SHARE = 0.9, 0.65
+"""Share of the windows that must have so much of the mean share. What is done to a copy is done to all of it: one
+channel of two keeps half of the peaks, but all the time. Where another voice or song covers the music, some seconds
+keep nearly all and others nothing."""
 
 LEAST_OVERLAP = 0.75
 """Share of the seconds of the shorter song that must be the same for the songs to overlap at all: the beginning and the
@@ -111,6 +128,25 @@ class Agreement:
     offset: float
     speed: float
     anchors: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """A song of a segment.
+
+    Attributes
+    ----------
+    frames : uint32 [shape=(peaks,)]
+        Times of its peaks.
+    frequencies : uint16 [shape=(peaks,)]
+        Their frequencies, in quarters of a bin.
+    audible_s : int
+        Seconds in which there is anything to compare.
+    """
+
+    frames: NDArray[np.uint32]
+    frequencies: NDArray[np.uint16]
+    audible_s: int
 
 
 def agreements(segment: Segment, song: Fingerprint) -> dict[int, Agreement]:
@@ -166,72 +202,112 @@ def _compared(segment: Segment, song: Fingerprint, speed: float, numbers: list[i
     """Yield how some songs agree with a new one, at about this speed."""
     if not numbers:
         return
-    landmarks = song_landmarks(at_speed(song, speed))
+    shifted = at_speed(song, speed)
+    landmarks = song_landmarks(shifted)
     for found in hits(segment, landmarks, numbers):
-        audible_s = segment.audible_seconds(found.number)
-        agreement, used = compare(landmarks, found, audible_s, speed), speed
+        part = int(np.flatnonzero(segment.songs == found.number)[0])
+        known = Known(*segment.peaks(part), segment.audible_seconds(found.number))
+        agreement, used = compare(shifted, landmarks, found, known, speed), speed
         for _ in range(MOST_SHIFTS):
-            is_alike = max(agreement.overlap, agreement.overlap_known) > 1 - SAME_SHARE
+            is_alike = max(agreement.overlap, agreement.overlap_known) > LEAST_ALIKE
             if not is_alike or abs(agreement.speed / used - 1) < FELT_DRIFT:
                 break
             used = agreement.speed
-            shifted = song_landmarks(at_speed(song, used))
-            (again,) = hits(segment, shifted, [found.number])
-            agreement = max(agreement, compare(shifted, again, audible_s, used), key=lambda one: one.anchors)
+            again = at_speed(song, used)
+            again_landmarks = song_landmarks(again)
+            (again_found,) = hits(segment, again_landmarks, [found.number])
+            other = compare(again, again_landmarks, again_found, known, used)
+            agreement = max(agreement, other, key=lambda one: one.anchors)
         yield found.number, agreement
 
 
-def compare(new: Landmarks, found: Hits, known_audible_s: int, speed: float = 1.0) -> Agreement:
+def compare(new: Fingerprint, landmarks: Landmarks, found: Hits, known: Known, speed: float = 1.0) -> Agreement:
     """Return how a known song agrees with a new one.
 
     Parameters
     ----------
-    new : Landmarks
-        All landmarks of the new song.
+    new : Fingerprint
+        The whole new song.
+    landmarks : Landmarks
+        All of its landmarks.
     found : Hits
         Which of them the known song has too.
-    known_audible_s : int
-        `audible_seconds` of the known song.
+    known : Known
+        The known song.
     speed : float
-        What the landmarks have been shifted by.
+        What the new song has been shifted by.
     """
     if not len(found.times):
         return Agreement("different", 0.0, 0.0, 0.0, 0.0, speed, 0)
-    length = int(new.anchors[-1]) + 1
+    length = int(landmarks.anchors[-1]) + 1
     drift, offset = _straightest_line(found.times, found.offsets, length, found.song_frames)
     aligned, drift, offset = _on_line(found, drift, offset)
-    aligned_anchors = np.unique(found.times[aligned])
-
-    anchors_per_second = np.bincount(_seconds(np.unique(new.anchors)))
-    aligned_per_second = np.bincount(_seconds(aligned_anchors), minlength=len(anchors_per_second))
-    audible = np.flatnonzero(anchors_per_second)
-    shares = aligned_per_second[audible] / anchors_per_second[audible]
-    begin_s, end_s = _seconds(np.array((max(0.0, -offset), min(length, found.song_frames - offset))))
-    is_common = shares > _enough(shares[(audible >= begin_s) & (audible <= end_s)])
-    common_s = int(np.count_nonzero(is_common))
-    common = audible[is_common]
-    share = int(aligned_per_second[common].sum()) / max(int(anchors_per_second[common].sum()), 1)
-    # Seconds at the ends may be lost in a fade, and are counted by the overlap; those between them tell of other sound.
-    between = np.flatnonzero(is_common & (audible >= begin_s) & (audible <= end_s))
-    density = np.mean(is_common[between[0] : between[-1] + 1]) if len(between) else 0.0
-    overlap = common_s / len(audible)
-    overlap_known = min(1.0, common_s / max(known_audible_s, 1))
+    anchors = len(np.unique(found.times[aligned]))
+    common_s, is_copy = _copied(new, known, drift, offset)
+    overlap = common_s / max(len(np.unique(_seconds(new.frames))), 1)
+    overlap_known = min(1.0, common_s / max(known.audible_s, 1))
     expected = len(found.times) * (2 * ALIGNED_REACH + 1) / (found.song_frames + length)
     return Agreement(
-        _relation(overlap, overlap_known) if share >= LEAST_SHARE and density >= SAME_SHARE else "different",
-        log_likelihood_ratio(len(aligned_anchors), expected, new.anchor_times),
+        _relation(overlap, overlap_known) if is_copy else "different",
+        log_likelihood_ratio(anchors, expected, landmarks.anchor_times),
         overlap,
         overlap_known,
         offset,
         speed * (1 + drift),
-        len(aligned_anchors),
+        anchors,
     )
 
 
-def _enough(shares: NDArray[np.float64]) -> float:
-    """Return which share of its anchors a second must have aligned, where the two songs lie side by side."""
-    typical = float(np.median(shares)) if len(shares) else 0.0
-    return min(max(TYPICAL_SHARE * typical, LEAST_SECOND_SHARE), ENOUGH_SECOND_SHARE)
+def _copied(new: Fingerprint, known: Known, drift: float, offset: float) -> tuple[int, bool]:
+    """Return in how many seconds the peaks of two songs agree, and whether they do so as those of copies."""
+    # Times of both are those of the known song, counted from the beginning of the new one.
+    times = new.frames * (1 + drift)
+    known_times = known.frames - offset
+    pitches = new.frequencies / (1 + drift)
+    begin, end = max(times[0], known_times[0]), min(times[-1], known_times[-1])
+    here, known_here = _between(times, begin, end), _between(known_times, begin, end)
+    if end - begin < FRAME_RATE_HZ or not len(times[here]) or not len(known_times[known_here]):
+        return 0, False
+    times, pitches, levels = times[here] - begin, pitches[here], new.levels[here]
+    known_times, known_pitches = known_times[known_here] - begin, known.frequencies[known_here].astype(np.float64)
+    count = int((end - begin) / FRAME_RATE_HZ) + 1
+    own = _seconds(times)
+    known_own = _seconds(known_times)
+    own_peaks = np.bincount(own, minlength=count)
+    peaks = own_peaks + np.bincount(known_own, minlength=count)
+    shared = np.bincount(own, _met(times, pitches, known_times, known_pitches), count)
+    shared += np.bincount(known_own, _met(known_times, known_pitches, times, pitches), count)
+    loudness = np.bincount(own, levels, count)
+    shares = shared / np.maximum(peaks, 1)
+    typical = float(np.median(shares[peaks > 0]))
+    enough = min(max(TYPICAL_SHARE * typical, LEAST_SECOND_SHARE), ENOUGH_SECOND_SHARE)
+    common = np.flatnonzero((shares > enough) & (own_peaks > 0))
+    if not len(common):
+        return 0, False
+    inner = slice(common[0], common[-1] + 1)
+    return len(common), _is_even(peaks[inner], shared[inner], own_peaks[inner], loudness[inner])
+
+
+def _is_even(
+    peaks: NDArray[np.number], shared: NDArray[np.number], own_peaks: NDArray[np.number], loudness: NDArray[np.number]
+) -> bool:
+    """Return whether nearly all windows of two songs share nearly the same part of their peaks."""
+    window = np.ones(min(WINDOW_S, len(peaks)))
+    peaks_of, shared_of, own_of, loudness_of = (
+        np.convolve(column, window, "valid") for column in (peaks, shared, own_peaks, loudness)
+    )
+    level_db = loudness_of / np.maximum(own_of, 1)
+    filled = peaks_of >= FEWEST_PEAKS
+    if not filled.any():
+        return False
+    counted = filled & (level_db >= np.median(level_db[filled]) - LOUD_DB)
+    shares = shared_of[counted] / peaks_of[counted]
+    mean = float(np.mean(shares))
+    return mean >= LEAST_SHARE and float(np.quantile(shares, 1 - EVEN_WINDOWS)) >= EVEN_SHARE * mean
+
+
+def _between(times: NDArray[np.floating], begin: float, end: float) -> slice:
+    return slice(int(np.searchsorted(times, begin)), int(np.searchsorted(times, end, side="right")))
 
 
 def _relation(overlap: float, overlap_known: float) -> Relation:
@@ -256,6 +332,28 @@ def _on_line(found: Hits, drift: float, offset: float) -> tuple[NDArray[np.bool_
         drift_error, offset_error = np.polynomial.polynomial.polyfit(found.times[near], distance[near], 1)[::-1]
         drift, offset = drift + float(drift_error), offset + float(offset_error)
     return np.abs(found.offsets - (offset + drift * found.times)) <= ALIGNED_REACH, drift, offset
+
+
+@njit(cache=True, nogil=True)
+def _met(
+    times: NDArray[np.float64],
+    pitches: NDArray[np.float64],
+    other_times: NDArray[np.float64],
+    other_pitches: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return which peaks have one of the other song next to them."""
+    met = np.zeros(len(times), np.bool_)
+    first = 0
+    for peak in range(len(times)):
+        while first < len(other_times) and other_times[first] < times[peak] - NEAR_FRAMES - 0.5:
+            first += 1
+        other = first
+        while other < len(other_times) and other_times[other] <= times[peak] + NEAR_FRAMES + 0.5:
+            if abs(pitches[peak] - other_pitches[other]) <= NEAR_STEPS + 0.5:
+                met[peak] = True
+                break
+            other += 1
+    return met
 
 
 @njit(cache=True, nogil=True)

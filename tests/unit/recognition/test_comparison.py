@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -94,14 +95,38 @@ def test_a_faded_or_equalised_copy_is_the_same_recording(index: Index) -> None:
             assert (only.song_id, only.relation) == (f"song {seed}", "same_recording")
 
 
-def test_the_left_channel_alone_is_the_same_recording() -> None:
-    # Both instruments are in the middle of the stereo picture, one a little to the left, the other to the right.
+@pytest.mark.parametrize("width", [0.4, 0.7])
+def test_the_left_channel_alone_is_the_same_recording(width: float) -> None:
+    # Both instruments are in the middle of the stereo picture, one more to the left, the other to the right.
     for first, second in ((0, 1), (2, 3), (5, 8)):
-        left, right = 1.4 * song(first) + 0.6 * song(second), 0.6 * song(first) + 1.4 * song(second)
+        left = (1 + width) * song(first) + (1 - width) * song(second)
+        right = (1 - width) * song(first) + (1 + width) * song(second)
         index = Index()
         index.add("stereo", 0, fingerprint_song(((left + right) / 2).astype(np.float32)))
         (only,) = compared(index, left)
         assert (only.song_id, only.relation) == ("stereo", "same_recording")
+
+
+@pytest.mark.parametrize("speed", [0.97, 0.98, 1.02, 1.03])
+def test_a_song_at_clearly_another_speed_is_no_copy(index: Index, speed: float) -> None:
+    for seed in KNOWN[:3]:
+        assert compared(index, at_speed(song(seed), speed)) == []
+
+
+@pytest.mark.parametrize("tempo", [0.97, 1.03])
+def test_a_song_at_another_tempo_is_no_copy(index: Index, tempo: float) -> None:
+    for seed in KNOWN:
+        known = fingerprint_song(song(seed))
+        faster = replace(known, frames=np.rint(known.frames / tempo).astype(np.uint32))
+        assert index.compare("new", faster) == []
+
+
+def test_a_song_whose_tempo_wanders_is_no_copy(index: Index) -> None:
+    for seed in KNOWN:
+        known = fingerprint_song(song(seed))
+        wandering = known.frames + 12 * np.sin(known.frames / 200)  # as two performances of the same piece do
+        live = replace(known, frames=np.sort(np.rint(wandering + 12)).astype(np.uint32))
+        assert "same_recording" not in {one.relation for one in index.compare("new", live)}
 
 
 def test_an_excerpt_is_contained_and_no_copy(index: Index) -> None:
