@@ -20,7 +20,7 @@ import numpy as np
 from services.matcher.index import Index, warm_up
 from services.matcher.replica import Replica
 from services.matcher.settings import MatcherSettings
-from shared.catalogue import SONGS, Library, LibraryEntry, count_in, count_out
+from shared.catalogue import SONGS, Contents, Library, LibraryEntry, count_in, count_out
 from shared.fingerprint import ALGORITHM, FRAME_RATE_HZ, Fingerprint
 from shared.sharding import Shard
 from shared.storage.fingerprints import FINGERPRINTS, FingerprintStore
@@ -64,8 +64,9 @@ async def measure(folder: Path, args: argparse.Namespace) -> dict[str, float | i
     library, fingerprints = Library(songs), FingerprintStore(peaks)
     await asyncio.to_thread(build, folder / "index", args.songs, args.peaks)
     await songs.batch_write([LibraryEntry(name(number), REVISION).item() for number in range(args.songs)])
-    for virtual in WHOLE.virtual_shards:
-        await library.of_virtual_shard(virtual)  # writes its summary
+    before = await library.summaries(WHOLE.virtual_shards)
+    found = {virtual: Contents.of(await library.of_virtual_shard(virtual)) for virtual in WHOLE.virtual_shards}
+    await library.correct_summaries(before, found)
     figures: dict[str, float | int] = {"songs": args.songs}
     for changed in (0, args.changed):
         for number in range(changed):

@@ -9,9 +9,10 @@ compares 1,024 summaries, and reads only the virtual shards that differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -19,12 +20,12 @@ from shared.sharding import entry_digest, virtual_shard
 from shared.storage.tables import (
     Absent,
     Add,
-    Condition,
     ConditionFailed,
     Equals,
     Index,
     Item,
     Key,
+    Put,
     Table,
     TableSpec,
     Write,
@@ -43,6 +44,7 @@ SONGS = TableSpec(
 )
 """The table of the ingest service. Others read only the library entries in it, through this module."""
 
+WRITES_AT_ONCE = 25
 _HALF = 1 << 32
 """The digest is summed in two halves, whose sums stay exact in every database."""
 
@@ -79,12 +81,33 @@ class LibraryEntry:
         return {"pk": self.key.pk, "sk": self.key.sk, **asdict(self)}
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Contents(NamedTuple):
     """Which songs a virtual shard has: their number, and the sum of their digests modulo ``2**64``."""
 
-    count: int
+    songs: int
     digest: int
+
+    @classmethod
+    def of(cls, entries: Iterable[LibraryEntry]) -> Contents:
+        """Sum up entries, tombstones among them."""
+        digests = [entry_digest(entry.song_id, entry.revision) for entry in entries if not entry.is_deleted]
+        return cls(len(digests), sum(digests) % _HALF**2)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the catalogue says of a virtual shard without being read.
+
+    Attributes
+    ----------
+    contents : Contents or None
+        None where nobody knows: catalogues that are older than their summaries have none at first.
+    changes : int
+        How often it has changed; 0 where there is none.
+    """
+
+    contents: Contents | None = None
+    changes: int = 0
 
 
 def count_in(entry: LibraryEntry) -> Write:
@@ -109,14 +132,24 @@ def _summary_key(virtual: int) -> Key:
 
 
 def _summary(item: Item) -> Summary:
-    songs, high, low = (int(str(item[name])) for name in ("songs", "digest_high", "digest_low"))
-    return Summary(songs, (high * _HALF + low) % _HALF**2)
+    songs, high, low, changes = (int(str(item[name])) for name in ("songs", "digest_high", "digest_low", "changes"))
+    contents = Contents(songs, (high * _HALF + low) % _HALF**2)
+    return Summary(contents if item.get("is_complete") else None, changes)
 
 
-def summary_of(entries: Iterable[LibraryEntry]) -> Summary:
-    """Return what the summary of these entries, all of a virtual shard, must be."""
-    digests = [entry_digest(entry.song_id, entry.revision) for entry in entries if not entry.is_deleted]
-    return Summary(len(digests), sum(digests) % _HALF**2)
+def _correction(virtual: int, contents: Contents, before: Summary) -> Write:
+    key = _summary_key(virtual)
+    high, low = divmod(contents.digest, _HALF)
+    item: Item = {
+        "pk": key.pk,
+        "sk": key.sk,
+        "songs": contents.songs,
+        "digest_high": high,
+        "digest_low": low,
+        "changes": before.changes + 1,
+        "is_complete": True,
+    }
+    return Put(item, Equals("changes", before.changes) if before.changes else Absent())
 
 
 def _key(song_id: str) -> Key:
@@ -134,7 +167,7 @@ def _entry(item: Item) -> LibraryEntry:
 
 
 class Library:
-    """Reads library entries, and keeps their summaries right."""
+    """Reads library entries, and corrects their summaries."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -152,49 +185,37 @@ class Library:
         return {entry.song_id: entry for entry in entries if not entry.is_deleted}
 
     async def summaries(self, virtuals: Iterable[int]) -> dict[int, Summary]:
-        """Return the summaries of virtual shards, as consistent reads see them; one that is missing says nothing."""
-        keys = {_summary_key(virtual): virtual for virtual in virtuals}
-        items = await self._table.batch_get(list(keys))
-        return {keys[key]: _summary(item) for key, item in items.items() if item.get("is_complete")}
+        """Return the summary of each of these virtual shards, as consistent reads see them."""
+        keys = {virtual: _summary_key(virtual) for virtual in virtuals}
+        items = await self._table.batch_get(list(keys.values()))
+        return {virtual: _summary(items[key]) if key in items else Summary() for virtual, key in keys.items()}
 
     async def of_virtual_shard(self, virtual: int) -> list[LibraryEntry]:
-        """Return every entry of a virtual shard, tombstones too, as consistent reads see them.
-
-        Where its summary does not tell these entries, it is written anew: catalogues that are older than their
-        summaries have none.
-        """
-        stored = await self._table.get(_summary_key(virtual))
+        """Return every entry of a virtual shard, tombstones too, as consistent reads see them."""
         entries: list[LibraryEntry] = []
         cursor: str | None = None
         while True:
             page = await self._table.query(_partition(virtual), limit=500, cursor=cursor)
             entries += [_entry(item) for item in page.items]
             if page.cursor is None:
-                break
+                return entries
             cursor = page.cursor
-        right = summary_of(entries)
-        if stored is None or not stored.get("is_complete") or _summary(stored) != right:
-            await self._replace_summary(virtual, stored, right)
-        return entries
 
-    async def _replace_summary(self, virtual: int, stored: Item | None, right: Summary) -> None:
-        key = _summary_key(virtual)
-        changes = int(str(stored["changes"])) if stored is not None else 0
-        high, low = divmod(right.digest, _HALF)
-        item: Item = {
-            "pk": key.pk,
-            "sk": key.sk,
-            "songs": right.count,
-            "digest_high": high,
-            "digest_low": low,
-            "changes": changes + 1,
-            "is_complete": True,
-        }
-        # The entries were read after `stored`, so without a change since then they are what has to be summed.
-        unchanged: Condition = Equals("changes", changes) if stored is not None else Absent()
-        try:
-            await self._table.put(item, condition=unchanged)
-        except ConditionFailed:
-            return  # whoever compares next looks again
-        if stored is not None and stored.get("is_complete"):
-            log.warning("summary.repaired", virtual_shard=virtual, songs=right.count)
+    async def correct_summaries(self, before: Mapping[int, Summary], found: Mapping[int, Contents]) -> None:
+        """Write anew the summaries that do not tell what was found.
+
+        Parameters
+        ----------
+        before : mapping of int to Summary
+            The summary of each virtual shard, read before its entries: one that has changed since stays as it is.
+        found : mapping of int to Contents
+            What its entries are.
+        """
+        wrong = {virtual: contents for virtual, contents in found.items() if before[virtual].contents != contents}
+        writes = [_correction(virtual, contents, before[virtual]) for virtual, contents in wrong.items()]
+        for start in range(0, len(writes), WRITES_AT_ONCE):
+            with contextlib.suppress(ConditionFailed):  # whoever compares next looks again
+                await self._table.transact(writes[start : start + WRITES_AT_ONCE])
+        repaired = [virtual for virtual in wrong if before[virtual].contents is not None]
+        if repaired:
+            log.warning("summary.corrected", virtual_shards=repaired)

@@ -17,11 +17,12 @@ same comparison, every few minutes, finds what should never be: a difference tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -30,13 +31,14 @@ from services.matcher.index import Index
 from services.matcher.manifest import MANIFEST
 from services.matcher.settings import MatcherSettings
 from services.matcher.shared_snapshots import Snapshots
-from shared.catalogue import Library, LibraryEntry, Summary
+from shared.catalogue import Contents, Library, LibraryEntry, Summary
 from shared.errors import Unavailable
 from shared.events import SongDeleted, SongReady
 from shared.sharding import Shard
 from shared.storage.fingerprints import FingerprintStore
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 READS_AT_ONCE = 8
 SHARDS_AT_ONCE = 64
@@ -230,31 +232,36 @@ class Replica:
         if not self._resync.is_set():
             self._enter(State.ACTIVE)
 
-    async def _differing(self) -> set[int]:
-        """Return the virtual shards of which the index may have other songs than the catalogue."""
+    async def _differing(self) -> dict[int, Summary]:
+        """Return the summaries of the virtual shards of which the index may have other songs than the catalogue."""
         summaries = await self._library.summaries(self.shard.virtual_shards)
         counts, sums = await asyncio.to_thread(self.index.digests)
-        own = {virtual: Summary(int(counts[virtual]), int(sums[virtual])) for virtual in self.shard.virtual_shards}
-        return {virtual for virtual, summary in own.items() if summaries.get(virtual) != summary}
+        return {
+            virtual: summary
+            for virtual, summary in summaries.items()
+            if summary.contents != (counts[virtual], sums[virtual])
+        }
 
-    async def _read(self, virtuals: Iterable[int]) -> int:
-        """Make the index equal to the catalogue in these virtual shards; return how many songs were news."""
-        slots, wanted, count = asyncio.Semaphore(READS_AT_ONCE), sorted(virtuals), 0
-        for start in range(0, len(wanted), SHARDS_AT_ONCE):
+    async def _read(self, summaries: Mapping[int, Summary]) -> int:
+        """Make the index, and these summaries, equal to the catalogue; return how many songs were news."""
+        slots, count = asyncio.Semaphore(READS_AT_ONCE), 0
+        for virtuals in _groups(list(summaries), SHARDS_AT_ONCE):
+            found: dict[int, Contents] = {}
             async with asyncio.TaskGroup() as tasks:
-                some = wanted[start : start + SHARDS_AT_ONCE]
-                reading = [tasks.create_task(self._news(virtual, slots)) for virtual in some]
+                reading = [tasks.create_task(self._news(virtual, slots, found)) for virtual in virtuals]
+            await self._library.correct_summaries(summaries, found)
             news = [entry for one in reading for entry in one.result()]
-            for first in range(0, len(news), SONGS_AT_ONCE):
-                await self._take(news[first : first + SONGS_AT_ONCE])
+            for some in _groups(news, SONGS_AT_ONCE):
+                await self._take(some)
             count += len(news)
         return count
 
-    async def _news(self, virtual: int, slots: asyncio.Semaphore) -> list[LibraryEntry]:
-        """Return the entries of a virtual shard that the index does not know."""
+    async def _news(self, virtual: int, slots: asyncio.Semaphore, found: dict[int, Contents]) -> list[LibraryEntry]:
+        """Return the entries of a virtual shard that the index does not know, and note what it contains."""
         async with slots:
             had = await asyncio.to_thread(lambda: dict(self.index.song_ids_of(virtual)))
             entries = await self._library.of_virtual_shard(virtual)
+        found[virtual] = Contents.of(entries)
         # Tombstones do not stay for ever; what was here before the catalogue was read, and is not in it, is gone.
         for song_id in had.keys() - {entry.song_id for entry in entries}:
             entries.append(LibraryEntry(song_id, had[song_id] + 1, is_deleted=True))
@@ -283,11 +290,11 @@ class Replica:
         differing = await self._differing()
         if differing:
             await asyncio.sleep(min(SETTLE_S, self._settings.compare_every_s))
-            differing &= await self._differing()
+            differing = {virtual: one for virtual, one in (await self._differing()).items() if virtual in differing}
         virtuals = self.shard.virtual_shards
-        anyway = {virtuals[(self._next_anyway + step) % len(virtuals)] for step in range(LOOKED_AT_ANYWAY)}
+        anyway = [virtuals[(self._next_anyway + step) % len(virtuals)] for step in range(LOOKED_AT_ANYWAY)]
         self._next_anyway += LOOKED_AT_ANYWAY
-        news = await self._read(differing | anyway)
+        news = await self._read(await self._library.summaries(anyway) | differing)
         if news:
             REPAIRS.inc(news)
             log.warning("replica.repaired", virtual_shards=sorted(differing), songs=news)
@@ -339,6 +346,10 @@ class Replica:
         if state is not self.state:
             log.info("replica.entered", state=state, shard=self.shard.index, songs=self.index.song_count)
         self.state = state
+
+
+def _groups(of: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (of[start : start + size] for start in range(0, len(of), size))
 
 
 def _entry(event: SongReady | SongDeleted) -> LibraryEntry:
