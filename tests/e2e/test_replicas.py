@@ -52,18 +52,6 @@ async def test_no_answer_is_lost_or_wrong_while_any_replica_is_killed(
     assert await disturbed(listeners, kill) == []
 
 
-async def test_no_answer_is_lost_or_wrong_while_a_replica_of_each_shard_is_restarted(
-    durable_stack: Stack, listeners: Listeners
-) -> None:
-    async def restart() -> None:
-        first = [process for process in replicas(durable_stack, "matcher") if process.name.endswith("-a")]
-        await each(first, Process.stop)
-        await asyncio.sleep(1)
-        await each(first, Process.start)
-
-    assert await disturbed(listeners, restart) == []
-
-
 async def test_no_answer_is_lost_or_wrong_while_the_number_of_shards_changes(
     durable_stack: Stack, listeners: Listeners
 ) -> None:
