@@ -62,7 +62,7 @@ _SONGS_AT_ONCE = 256
 """Songs that become one segment when many are added."""
 
 _MOST_SEGMENTS = 12
-"""Segments from which on they are merged when many songs are added."""
+"""Segments in memory from which on they are merged when many songs are added."""
 
 _PROCESSORS = os.cpu_count() or 1
 
@@ -247,7 +247,7 @@ class Index:
                 newest = {song[0]: song for song in sorted(batch, key=lambda song: song[1])}
                 columns = pool.map(lambda song: _columns(*song), newest.values())
                 added += self.adopt(Segment.of_columns(Columns.joined(list(columns))))
-                if len(self._segments) > _MOST_SEGMENTS:
+                if sum(one.file is None for one in self._segments) > _MOST_SEGMENTS:
                     self.merge()
         return added
 
