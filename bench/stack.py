@@ -84,8 +84,9 @@ async def run(stack: Stack, args: argparse.Namespace) -> Figures:
                 disturbance = asyncio.ensure_future(_as_task(disturb))
                 report = await listeners.ask_while(disturbance, rate_hz=args.rate)
                 took = [round(one, 2) for one in disturbance.result()]
-                figures[name] = {**show(name, report), "took_s": took}
-                print(f"  each took {took} s")
+                ended = [name for name, process in stack.services.items() if not process.is_alive]
+                figures[name] = {**show(name, report), "took_s": took, "ended_by_themselves": ended}
+                print(f"  each took {took} s; ended by themselves: {ended or 'none'}")
         if "arrivals" in wanted:
             figures["arrivals"] = await arrivals.measure(rate_hz=args.arrivals, seconds=args.seconds)
             print(f"arrivals: {figures['arrivals']}")

@@ -64,6 +64,11 @@ class Process:
         """The process id, which is also the id of the process group; None when the child was not started."""
         return self._child.pid if self._child else None
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child was started and has not ended, by itself or otherwise."""
+        return self._child is not None and self._child.poll() is None
+
     def start(self) -> None:
         """Start the child and wait until it is ready.
 
@@ -72,7 +77,7 @@ class Process:
         StartFailed
             It ended, or was not ready in time; it is gone then.
         """
-        if self._child is not None and self._child.poll() is None:
+        if self.is_alive:
             raise RuntimeError(f"{self.name} is running already")
         self._folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:

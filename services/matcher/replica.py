@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +33,7 @@ from services.matcher.manifest import MANIFEST
 from services.matcher.settings import MatcherSettings
 from services.matcher.shared_snapshots import Snapshots
 from shared.catalogue import Contents, Library, LibraryEntry, Summary
-from shared.errors import Unavailable
+from shared.errors import Rejected, Unavailable
 from shared.events import SongDeleted, SongReady
 from shared.sharding import Shard
 from shared.storage.fingerprints import FingerprintStore
@@ -333,14 +334,18 @@ class Replica:
         while self._snapshots is not None:
             await asyncio.sleep(self._settings.snapshot_every_s)
             try:
-                if self.is_active and await self._snapshots.is_due():
-                    await self._leave(self._snapshots)
-            except (Unavailable, OSError) as error:
+                contents = await asyncio.to_thread(self._contents)
+                if self.is_active and self.index.song_count and await self._snapshots.is_due(contents):
+                    await self._leave(self._snapshots, contents)
+            except (Unavailable, Rejected, OSError) as error:  # `Rejected`: a sibling has tidied up at the same moment
                 log.warning("snapshot.not_left", reason=str(error))
 
-    async def _leave(self, snapshots: Snapshots) -> None:
+    def _contents(self) -> str:
+        return blake2b(b"".join(array.tobytes() for array in self.index.digests()), digest_size=8).hexdigest()
+
+    async def _leave(self, snapshots: Snapshots, contents: str) -> None:
         with ExitStack() as held:
-            await snapshots.leave(await asyncio.to_thread(held.enter_context, self.index.snapshot()))
+            await snapshots.leave(await asyncio.to_thread(held.enter_context, self.index.snapshot()), contents)
 
     def _enter(self, state: State) -> None:
         if state is not self.state:

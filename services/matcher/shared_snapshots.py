@@ -36,16 +36,17 @@ OCTETS = "application/octet-stream"
 
 
 class Description(BaseModel):
-    """What makes segments a snapshot."""
+    """What makes segments a snapshot; `contents` is another whenever the songs are others."""
 
     replica: str
+    contents: str
     segments: tuple[str, ...]
     manifest: Base64Bytes
 
     @classmethod
-    def of(cls, replica: str, held: Snapshot) -> Description:
+    def of(cls, replica: str, contents: str, held: Snapshot) -> Description:
         """Describe a saved state of an index."""
-        return cls.model_construct(replica=replica, segments=held.segments, manifest=held.manifest)
+        return cls.model_construct(replica=replica, contents=contents, segments=held.segments, manifest=held.manifest)
 
 
 class Snapshots:
@@ -99,17 +100,18 @@ class Snapshots:
         await asyncio.to_thread((folder / MANIFEST).write_bytes, description.manifest)
         return description
 
-    async def is_due(self) -> bool:
-        """Tell whether this replica should leave a snapshot now."""
+    async def is_due(self, contents: str) -> bool:
+        """Tell whether this replica should leave a snapshot of these contents now."""
         keys = await self._keys()
         if not keys:
             return True
         age = datetime.now(UTC) - _taken_at(keys[-1])
         if age < self._every:
             return False
-        return age > TAKEN_OVER * self._every or (await self._read(keys[-1])).replica == self._replica
+        newest = await self._read(keys[-1])
+        return newest.contents != contents and (newest.replica == self._replica or age > TAKEN_OVER * self._every)
 
-    async def leave(self, held: Snapshot) -> None:
+    async def leave(self, held: Snapshot, contents: str) -> None:
         """Copy a saved state into the bucket, and remove what is older than the newest snapshots.
 
         Raises
@@ -121,7 +123,7 @@ class Snapshots:
         for name in held.segments:
             if self._segments + name not in there:
                 await self._blobs.put(self._segments + name, held.folder / name, content_type=OCTETS)
-        description = Description.of(self._replica, held).model_dump_json().encode()
+        description = Description.of(self._replica, contents, held).model_dump_json().encode()
         await self._blobs.put(f"{self._descriptions}{ULID()}", description, content_type="application/json")
         log.info("snapshot.left", segments=len(held.segments))
         await self._tidy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
@@ -31,7 +32,7 @@ async def blobs(tmp_path: Path) -> AsyncIterator[FolderStore]:
 
 async def leave(replica: Replica, blobs: FolderStore) -> None:
     with replica.index.snapshot() as held:
-        await Snapshots(blobs, SMALL, "a", every=timedelta(0)).leave(held)
+        await Snapshots(blobs, SMALL, "a", every=timedelta(0)).leave(held, "these songs")
 
 
 async def keys(blobs: FolderStore, kind: str) -> list[str]:
@@ -80,16 +81,38 @@ async def test_snapshot_of_which_a_part_is_gone_delays_nothing(
         assert catalogue.is_held_by(second)
 
 
-async def test_one_replica_of_a_shard_leaves_snapshots_until_it_is_gone(
+async def test_one_replica_of_a_shard_leaves_snapshots_of_what_is_new_until_it_is_gone(
     catalogue: Catalogue, blobs: FolderStore
 ) -> None:
-    def of(replica: str, every: timedelta) -> Snapshots:
-        return Snapshots(blobs, SMALL, replica, every=every)
+    async def due(replica: str, every: timedelta, contents: str) -> bool:
+        return await Snapshots(blobs, SMALL, replica, every=every).is_due(contents)
 
-    moment, age = timedelta(microseconds=1), timedelta(hours=1)
-    assert await of("a", age).is_due()
+    moment, soon, long = timedelta(microseconds=1), timedelta(seconds=1), timedelta(hours=1)
+    assert await due("b", long, "these songs")
     async with running(catalogue.replica("a", blobs)) as replica:
         await leave(replica, blobs)
 
-    assert [await of("a", age).is_due(), await of("b", age).is_due()] == [False, False]
-    assert [await of("a", moment).is_due(), await of("b", moment).is_due()] == [True, True]
+    assert not await due("a", long, "other songs")
+    await asyncio.sleep(1.1)
+    assert await due("a", soon, "other songs")
+    assert not await due("a", soon, "these songs")
+    assert not await due("b", soon, "other songs")
+    assert await due("b", moment, "other songs")
+
+
+async def test_replica_goes_on_when_a_sibling_tidies_up_at_the_same_moment(
+    catalogue: Catalogue, blobs: FolderStore
+) -> None:
+    await catalogue.add(1)
+    async with running(catalogue.replica("a", blobs)) as first, running(catalogue.replica("b", blobs)) as second:
+        leaving = [asyncio.create_task(replica.leave_snapshots()) for replica in (first, second)]
+        for number in range(2, 12):
+            for replica in (first, second):
+                await replica.on_change(await catalogue.add(number))
+            for key in await keys(blobs, "descriptions"):
+                await blobs.delete(key)
+            await asyncio.sleep(0.05)
+
+        assert not any(task.done() for task in leaving)
+        for task in leaving:
+            task.cancel()
