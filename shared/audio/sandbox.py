@@ -34,7 +34,9 @@ Args = TypeVarTuple("Args")
 
 log = structlog.get_logger(__name__)
 
-_KEPT_ENVIRONMENT = frozenset({"HOME", "LANG", "LC_ALL", "NUMBA_CACHE_DIR", "PATH", "TMPDIR", "TZ"})
+_KEPT_ENVIRONMENT = frozenset(
+    {"HOME", "LANG", "LC_ALL", "NUMBA_CACHE_DIR", "OPENBLAS_NUM_THREADS", "PATH", "TMPDIR", "TZ"}
+)
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x1000_0000, 0x4000_0000  # linux/sched.h
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -105,6 +107,9 @@ async def _run_once(function: Callable[..., T], args: tuple[object, ...], limits
     # Unpickled only after the worker has confined itself: importing the function's module may start threads, after
     # which a process can't leave its network namespace any more.
     job = pickle.dumps((function, args))
+    # A job has one processor: threads of its own would spin while they wait. Said to the worker from outside, because
+    # it may load the library with the main module of this process, before anything here can run in it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with anyio.move_on_after(limits.wall_clock_s):
         try:
             return await to_process.run_sync(
@@ -182,8 +187,6 @@ def _confine(parent_pid: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a pipe that nobody reads: a talkative library would hang on it
     for name in os.environ.keys() - _KEPT_ENVIRONMENT:
         del os.environ[name]
-    # A job has one processor. Threads of its own would spin while they wait, at the cost of the other jobs.
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _network_isolated = sys.platform == "linux" and _leave_network()
     if sys.platform != "win32":
         os.nice(5)
