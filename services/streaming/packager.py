@@ -53,8 +53,8 @@ class Packager:
         self._limits = SandboxLimits(settings.package_deadline_s, settings.package_memory_bytes)
 
     async def on_song_ready(self, event: SongReady) -> None:
-        """Package a song that has no package."""
-        if await self._store.find(event.song_id) is None:
+        """Package a song that has no package, if new songs are to have one."""
+        if self._settings.package_new_songs and await self._store.find(event.song_id) is None:
             await self._package(event)
 
     async def on_package_requested(self, event: SongPackageRequested) -> None:

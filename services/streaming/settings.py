@@ -26,6 +26,9 @@ class StreamingSettings(BaseSettings):
         "redirect",
         description="Segments in HLS playlists: redirected one by one, or presigned all at once.",
     )
+    package_new_songs: bool = Field(
+        True, description="Package every song as soon as it is ready; otherwise only those that somebody asks for."
+    )
     package_workers: int = Field(1, ge=1, description="Songs packaged at the same time.")
     package_deadline_s: float = Field(1800.0, description="How long packaging a song may take, in seconds.")
     package_memory_bytes: int = Field(2 * 1024**3, description="Address space of a packaging process, in bytes.")

@@ -20,6 +20,14 @@ from tunescout.session import Account
 REPOSITORY = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def packaging_on_demand() -> Iterator[None]:
+    """Package only the songs whose packages are looked at; the others would take minutes of processor time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNESCOUT_STREAMING_PACKAGE_NEW_SONGS", "false")
+        yield
+
+
 class OneProcess(Process):
     """Everything in one process, in a data folder."""
 

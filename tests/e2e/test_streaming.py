@@ -57,6 +57,7 @@ def source() -> Samples:
 
 async def packaged(client: Client, path: Path) -> Packaged:
     song = await upload_one(client, path)
+    await client.ask("POST", f"/v1/songs/{song.id}/package")
     async with asyncio.timeout(150):  # it gives way to everything else on the machine
         while (answer := (await client.ask("GET", f"/v1/songs/{song.id}/stream")).json())["package"] is None:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
