@@ -50,6 +50,7 @@ async def test_no_answer_is_lost_or_wrong_while_any_replica_is_killed(
         await kill_replicas(durable_stack, every_s=3, seconds=8, seed=1)
 
     assert await disturbed(listeners, kill) == []
+    assert all(process.is_alive for process in durable_stack.services.values())
 
 
 async def test_no_answer_is_lost_or_wrong_while_the_number_of_shards_changes(
