@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # filters and encoders take a second that no other command sh
     from services.streaming.rendering import Rendered, RenderSpec
 
 _AUDIO_LIMITS = DecodeLimits(max_duration_s=24 * 3600.0)
-_LIMITS = SandboxLimits(wall_clock_s=4 * 3600.0, memory_bytes=2 * 1024**3, file_bytes=64 * 1024**3)
+_MAX_BYTES = 64 * 1024**3
+_LIMITS = SandboxLimits(wall_clock_s=4 * 3600.0, memory_bytes=2 * 1024**3, file_bytes=2 * _MAX_BYTES)
 
 _Gain = Annotated[float, typer.Option(min=-10, max=10, help="In dB, in steps of 0.5.")]
 _Corner = Annotated[float | None, typer.Option(min=20, max=20_000, metavar="HZ", show_default=False)]
@@ -98,7 +99,7 @@ async def _equalize(song: Path, target: Path, spec: RenderSpec) -> Rendered:
     part = target.with_name(f".{target.name}.part")
     try:
         await asyncio.to_thread(part.touch)
-        made = await run_isolated(render, song, part, spec, _AUDIO_LIMITS, limits=_LIMITS)
+        made = await run_isolated(render, song, part, spec, _AUDIO_LIMITS, _MAX_BYTES, limits=_LIMITS)
         await asyncio.to_thread(part.replace, target)
     except OSError as error:
         raise Rejected("unwritable", f"{target} can't be written: {error.strerror}") from error

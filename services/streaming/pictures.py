@@ -16,8 +16,9 @@ _LABEL = 'font-family="sans-serif" font-size="11" fill="currentColor"'
 
 
 def waveform_svg(waveform: WaveformPairs) -> str:
-    """Return the outline of a song; it takes the colour of the text around it."""
-    return _svg(PAIRS, _HEIGHT, f'<path fill="currentColor" d="{_outline(waveform, 0)}"/>')
+    """Return the outline of a song; it takes the colour of the text around it and fills any frame."""
+    path = f'<path fill="currentColor" d="{_outline(waveform, 0)}"/>'
+    return _svg(PAIRS, _HEIGHT, path, ' preserveAspectRatio="none"')
 
 
 def response_svg(equalizer: Equalizer) -> str:
@@ -37,11 +38,8 @@ def render_svg(equalizer: Equalizer, before: WaveformPairs, after: WaveformPairs
     return _svg(PAIRS, top + 2 * _HEIGHT, f'<g transform="scale({scale:g})">{_response(equalizer)}</g>{outlines}')
 
 
-def _svg(width: int, height: int, content: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" preserveAspectRatio="none">'
-        f"{content}</svg>\n"
-    )
+def _svg(width: int, height: int, content: str, attributes: str = "") -> str:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"{attributes}>{content}</svg>\n'
 
 
 def _outline(waveform: WaveformPairs, top: int) -> str:
@@ -57,8 +55,8 @@ def _response(equalizer: Equalizer) -> str:
     return (
         "".join(
             f'<path stroke="currentColor" stroke-opacity="0.2" d="M0 {_y(level_db):g}H{_CURVE_WIDTH}"/>'
-            f'<text x="2" y="{_y(level_db) - 3:g}" {_LABEL}>{level_db:+d} dB</text>'
-            for level_db in (12, 0, -12)
+            f'<text x="2" y="{_y(level_db) - 3:g}" {_LABEL}>{label}</text>'
+            for level_db, label in ((12, "+12 dB"), (0, "0 dB"), (-12, "-12 dB"))
         )
         + "".join(
             f'<path stroke="currentColor" stroke-opacity="0.2" d="M{_x(hz):.1f} 0V{_HEIGHT}"/>'

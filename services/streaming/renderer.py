@@ -39,9 +39,9 @@ class Renderer:
         self._settings = settings
         self._slots = CapacityLimiter(settings.render_workers)
         self._audio_limits = DecodeLimits(max_duration_s=settings.max_song_s)
-        self._limits = SandboxLimits(
-            settings.render_deadline_s, settings.render_memory_bytes, settings.render_max_bytes
-        )
+        # The worker itself says which file is too large; this limit holds if it does not.
+        file_bytes = settings.render_max_bytes + 2**26
+        self._limits = SandboxLimits(settings.render_deadline_s, settings.render_memory_bytes, file_bytes)
 
     # --- What people ask for ---
 
@@ -169,6 +169,7 @@ class Renderer:
                 folder / "render",
                 asked.spec,
                 self._audio_limits,
+                self._settings.render_max_bytes,
                 progress,
                 limits=self._limits,
                 limiter=self._slots,

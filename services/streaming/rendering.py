@@ -30,8 +30,8 @@ Format = Literal["wav", "flac", "mp3", "m4a"]
 BitDepth = Annotated[Literal[16, 24], Field(description="Of WAV and FLAC, in bits per sample.")]
 BIT_RATE_BPS = 256_000
 """Of MP3 and M4A, in bits per second: beyond what listening tests tell from the original."""
-MAX_WAV_BYTES = 2**32 - 4096
-"""Chunks of WAV files tell their size in 32 bits."""
+MAX_WAV_BYTES = 2**32 - 2**24
+"""Chunks of WAV files tell their size in 32 bits; a block of samples less."""
 PROGRESS_PAUSE_S = 0.25
 VERSION = "render-1"
 """Part of the identity of a render: raised when equal requests begin to give other bytes."""
@@ -84,7 +84,9 @@ class Rendered:
     after: WaveformPairs
 
 
-def render(path: Path, target: Path, spec: RenderSpec, limits: DecodeLimits, progress: Path | None = None) -> Rendered:
+def render(
+    path: Path, target: Path, spec: RenderSpec, limits: DecodeLimits, max_bytes: int, progress: Path | None = None
+) -> Rendered:
     """Equalize a song into a file, at the song's own rate.
 
     Parameters
@@ -95,6 +97,8 @@ def render(path: Path, target: Path, spec: RenderSpec, limits: DecodeLimits, pro
         What is to be made.
     limits : DecodeLimits
         What the song may ask for.
+    max_bytes : int
+        Longest file that is made; of WAV no more than `MAX_WAV_BYTES`.
     progress : Path, optional
         A file that always tells how many seconds are done.
 
@@ -112,9 +116,18 @@ def render(path: Path, target: Path, spec: RenderSpec, limits: DecodeLimits, pro
                 output.write(block)
                 after.feed(block.astype(np.float32))
                 frames += len(block)
+                _check_size(target, spec, max_bytes)
                 report(frames / song.sample_rate_hz)
+    _check_size(target, spec, max_bytes)
     duration_s = frames / song.sample_rate_hz
     return Rendered(song.sample_rate_hz, duration_s, worked_out.headroom_db, before.result(), after.result())
+
+
+def _check_size(target: Path, spec: RenderSpec, max_bytes: int) -> None:
+    limit_bytes = min(max_bytes, MAX_WAV_BYTES) if spec.format == "wav" else max_bytes
+    if target.stat().st_size > limit_bytes:
+        reason = f"as {spec.format} the song takes more than the {limit_bytes / 2**30:.1f} GB that are allowed"
+        raise Rejected("too_large", f"{reason}; other formats take less")
 
 
 def _seen(blocks: Iterator[NDArray[np.float32]], waveform: Waveform) -> Iterator[NDArray[np.float32]]:
@@ -154,8 +167,6 @@ class _Lossless(_Output):
 
     def __init__(self, target: Path, spec: RenderSpec, song: OpenSong, *, dithered: bool) -> None:
         self._depth = spec.bit_depth
-        self._frame_bytes = song.channels * spec.bit_depth // 8
-        self._left_bytes = MAX_WAV_BYTES if spec.format == "wav" else None
         # Without noise of its own the rounding of 16 bits would be heard in fades. Its seed is fixed, so that equal
         # requests make equal files.
         self._noise = np.random.default_rng(0) if dithered else None
@@ -164,10 +175,6 @@ class _Lossless(_Output):
         )
 
     def write(self, block: NDArray[np.float64]) -> None:
-        if self._left_bytes is not None:
-            self._left_bytes -= len(block) * self._frame_bytes
-            if self._left_bytes < 0:
-                raise Rejected("too_large", "a WAV file can't hold more than 4 GB; FLAC can")
         steps = block * 2.0 ** (self._depth - 1)
         if self._noise is not None:
             steps += self._triangular(block.shape)

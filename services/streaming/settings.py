@@ -38,7 +38,7 @@ class StreamingSettings(BaseSettings):
     render_workers: int = Field(1, ge=1, description="Equalized files made at the same time.")
     render_deadline_s: float = Field(900.0, description="How long making an equalized file may take, in seconds.")
     render_memory_bytes: int = Field(2 * 1024**3, description="Address space of a rendering process, in bytes.")
-    render_max_bytes: int = Field(6 * 1024**3, description="Longest equalized file, in bytes.")
+    render_max_bytes: int = Field(3 * 1024**3, description="Longest equalized file, in bytes.")
     render_life_s: int = Field(
         7 * 86400, ge=60, description="How long an equalized file stays after somebody asked for it, in seconds."
     )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from fractions import Fraction
+
 import numpy as np
 import pyloudnorm
 import pytest
+from av.audio.frame import AudioFrame
+from av.filter import Graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -78,6 +83,26 @@ def test_integrated_loudness_agrees_with_pyloudnorm(rate_hz: int, channels: int)
     expected = pyloudnorm.Meter(rate_hz).integrated_loudness(samples.astype(np.float64))
 
     assert measured(samples, rate_hz).integrated_lufs == pytest.approx(expected, abs=0.1)
+
+
+def test_all_three_figures_agree_with_ffmpegs() -> None:
+    samples = music(12, 48_000, 2)
+    graph = Graph()
+    source = graph.add_abuffer(sample_rate=48_000, format="flt", layout="stereo", time_base=Fraction(1, 48_000))
+    graph.link_nodes(source, graph.add("ebur128", "metadata=1:peak=true"), graph.add("abuffersink")).configure()
+    frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="stereo")
+    frame.sample_rate = 48_000
+    graph.push(frame)
+    told: dict[str, str] = {}
+    with suppress(BlockingIOError):
+        while True:
+            told = graph.pull().metadata
+
+    ours = measured(samples, 48_000)
+
+    assert ours.integrated_lufs == pytest.approx(float(told["lavfi.r128.I"]), abs=0.1)
+    assert ours.range_lu == pytest.approx(float(told["lavfi.r128.LRA"]), abs=0.2)
+    assert ours.true_peak_dbtp == pytest.approx(20 * np.log10(float(told["lavfi.r128.true_peak"])), abs=0.1)
 
 
 @settings(max_examples=8, deadline=None)

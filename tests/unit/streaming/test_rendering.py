@@ -37,10 +37,12 @@ def song(tmp_path: Path) -> Path:
     return path
 
 
-def made(song: Path, kind: Format, settings: EqualizerSettings, bit_depth: int = 16) -> tuple[Path, Rendered]:
+def made(
+    song: Path, kind: Format, settings: EqualizerSettings, bit_depth: int = 16, max_bytes: int = 2**30
+) -> tuple[Path, Rendered]:
     target = song.with_suffix(f".{bit_depth}.{kind}")
     spec = RenderSpec.model_validate({"settings": settings, "format": kind, "bit_depth": bit_depth})
-    return target, render(song, target, spec, LIMITS)
+    return target, render(song, target, spec, LIMITS, max_bytes)
 
 
 def decoded(path: Path) -> NDArray[np.float32]:
@@ -122,6 +124,12 @@ def test_rate_that_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Rejected, match="96000"):
         made(song, "mp3", FLAT)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "m4a"])
+def test_file_that_would_be_too_large_is_refused(song: Path, kind: Format) -> None:
+    with pytest.raises(Rejected, match=f"as {kind}"):
+        made(song, kind, WARM, max_bytes=50_000)
 
 
 def test_meaningless_differences_of_a_request_make_no_other_file() -> None:
