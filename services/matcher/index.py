@@ -306,7 +306,8 @@ class Index:
             if row is not None:
                 self._count(segment, np.array([row]), -1)
                 self._segments = (*self._segments[:place], segment.without([row]), *self._segments[place + 1 :])
-                self._removed_meanwhile.append(song_id)
+                if self._claimed:
+                    self._removed_meanwhile.append(song_id)
 
     def revision(self, song_id: str) -> int | None:
         """Return the revision in which a song was added or removed last, or None."""
@@ -463,11 +464,10 @@ class Index:
             with self._writing:
                 removed, changes, old = self._removed.packed(), self._changes, self._claim()
             try:
-                if changes != self._saved_changes:
-                    fresh = [segment for segment in old if segment.file is None]
-                    new = [segment for segment in old if segment.file is not None and segment.alive.any()]
-                    if any(segment.alive.any() for segment in fresh):
-                        new.append(self._written(fresh))
+                new = [segment for segment in old if segment.file is not None and segment.alive.any()]
+                if changes != self._saved_changes or {Entry.of(segment).name for segment in new} != set(self._saved):
+                    fresh = [segment for segment in old if segment.file is None and segment.alive.any()]
+                    new += [self._written(group) for group in _groups(fresh, fully=True)]
                     self._commit(Manifest([Entry.of(segment) for segment in new], removed))
                     self._replace(old, new)
                     self._saved_changes = changes

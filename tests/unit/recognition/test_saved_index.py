@@ -295,6 +295,16 @@ def test_damage_of_an_open_index_is_found_and_taken_out_and_never_merged(folder:
         assert (index.damages, state(index)) == ((), KNOWN)
 
 
+def test_what_was_merged_stays_merged_though_no_song_has_changed_since(folder: Path) -> None:
+    with opened(folder) as index:
+        index.merge(fully=True)
+        index.save()
+        assert len(files(folder)) == 2
+    with opened(folder) as index:
+        assert (index.stats().segments, state(index)) == (1, KNOWN)
+        assert_finds(index, KNOWN)
+
+
 def test_a_folder_is_open_once(folder: Path) -> None:
     with opened(folder), pytest.raises(Unavailable, match="in use"):
         Index.open(folder)
