@@ -23,6 +23,7 @@ from services.fingerprint.constellation import fingerprint_clip, fingerprint_son
 from services.fingerprint.spectrogram import blocks
 from services.matcher.index import Index
 from services.matcher.landmarks import clip_landmarks, song_landmarks
+from services.matcher.parameters import THOROUGH
 from shared.audio.decode import decode
 from shared.fingerprint import BIN_WIDTH_HZ, FRAME_RATE_HZ, SAMPLE_RATE_HZ, STEPS_PER_BIN, Fingerprint
 from tunescout.clip import mix
@@ -63,7 +64,7 @@ def aligned(song: Recording, noise_seed: int = 1) -> Figure:
     """Draw the hashes that a noisy clip shares with its song: true ones lie on one line."""
     begin = len(song.samples) // 3
     clip = _noisy(song.samples[begin : begin + round(CLIP_S * SAMPLE_RATE_HZ)], 0.0, noise_seed)
-    asked, known = clip_landmarks(fingerprint_clip(clip)), song_landmarks(fingerprint_song(song.samples))
+    asked, known = clip_landmarks(fingerprint_clip(clip), THOROUGH), song_landmarks(fingerprint_song(song.samples))
     order = np.argsort(known.hashes, kind="stable")
     first = np.searchsorted(known.hashes[order], asked.hashes, side="left")
     last = np.searchsorted(known.hashes[order], asked.hashes, side="right")

@@ -28,6 +28,7 @@ from services.fingerprint.spectrogram import blocks
 from services.matcher import index as matcher
 from services.matcher.index import Index
 from services.matcher.landmarks import clip_landmarks
+from services.matcher.parameters import QUICK
 from services.matcher.scoring import candidates
 from shared.audio.decode import decode
 from shared.audio.source import Samples
@@ -158,10 +159,13 @@ def querying(paths: Sequence[Path], song_count: int, clip_count: int, clip_s: fl
     for number in range(clip_count):
         samples = noisy_clip(library[number % len(library)], clip_s, rng)
         fingerprint = fingerprint_clip(samples)
-        landmarks = clip_landmarks(fingerprint)
+        landmarks = clip_landmarks(fingerprint, QUICK)
         analysing = cpu_s(partial(fingerprint_clip, samples), rounds)
-        pairing = cpu_s(partial(clip_landmarks, fingerprint), rounds)
-        looking = cpu_s(lambda: [candidates(segment, landmarks) for segment in index.segments], rounds)  # noqa: B023
+        pairing = cpu_s(partial(clip_landmarks, fingerprint, QUICK), rounds)
+        looking = sum(
+            cpu_s(partial(candidates, segment, landmarks, QUICK.candidates, QUICK.postings), rounds)
+            for segment in index.segments
+        )
         searching = cpu_s(partial(index.search, fingerprint), rounds)
         stages["fingerprint"].append(analysing)
         stages["landmarks"].append(pairing)

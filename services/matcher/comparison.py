@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from services.matcher.evidence import frequencies_of
 from services.matcher.landmarks import Landmarks, song_landmarks
 from services.matcher.scoring import Hits, candidates, hits, log_likelihood_ratio
 from services.matcher.segment import Segment
@@ -206,7 +207,8 @@ def _compared(segment: Segment, song: Fingerprint, speed: float, numbers: list[i
     landmarks = song_landmarks(shifted)
     for found in hits(segment, landmarks, numbers):
         part = int(np.flatnonzero(segment.songs == found.number)[0])
-        known = Known(*segment.peaks(part), segment.audible_seconds(found.number))
+        frames, peaks = segment.peaks(part)
+        known = Known(frames, frequencies_of(peaks), segment.audible_seconds(found.number))
         agreement, used = compare(shifted, landmarks, found, known, speed), speed
         for _ in range(MOST_SHIFTS):
             is_alike = max(agreement.overlap, agreement.overlap_known) > LEAST_ALIKE

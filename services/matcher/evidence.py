@@ -17,17 +17,43 @@ from numpy.typing import NDArray
 from services.matcher.parameters import (
     BIN_FRAMES,
     COMMON_CHANCE,
+    KEPT_FRAMES,
+    KEPT_STEPS,
     LEAST_CHANCE,
+    LEAST_PART,
+    LOUDEST_KEPT,
     MOST_CHANCE,
-    NEAR_STEPS,
+    MOST_SHARE,
+    WAY_PRIOR,
 )
-from shared.fingerprint import STEPS_PER_BIN, WINDOW
+from shared.fingerprint import STEPS_PER_BIN, WINDOW, Fingerprint
 
 STEPS = WINDOW // 2 * STEPS_PER_BIN
 """How many different frequencies a peak can have, in quarters of a bin."""
 
+_STEP_BITS = 11
+_LOUDNESSES = 4
+_LOUDNESS_FRAMES = 32
+"""Frames within which the peaks of a song are told apart by loudness (0.512 s)."""
+
+_FRAMES = len(KEPT_FRAMES) - 1
+_STEPS = len(KEPT_STEPS) - 1
+_CODES = (2 * _FRAMES + 1) * (_STEPS + 1)
+
+_OF_STEP: NDArray[np.int64] = np.arange(_CODES) % (_STEPS + 1)
+_OF_FRAME: NDArray[np.int64] = np.abs(np.arange(_CODES) // (_STEPS + 1) - _FRAMES)
+_NEARNESS: NDArray[np.float64] = np.array(KEPT_FRAMES)[_OF_FRAME] * np.array(KEPT_STEPS)[_OF_STEP]
+"""How likely a peak of the song lies in each way beside the one of the clip that it became."""
+
+_KEPT_STEPS = np.array(KEPT_STEPS) * np.where(np.arange(_STEPS + 1), 2, 1)
+
 _SHARES: NDArray[np.float64] = 0.01 * 1.35 ** np.arange(16, dtype=np.float64)
 """Shares of the song's peaks that a clip may have kept, 1 to 90 %: the likeliest one is taken."""
+
+_KEPT: NDArray[np.float64] = np.minimum(
+    _SHARES[:, None] * np.exp(LOUDEST_KEPT * (0.5 - (np.arange(_LOUDNESSES) + 0.5) / _LOUDNESSES)), MOST_SHARE
+)
+"""The same for peaks of each loudness, from loud to soft [shape=(shares, _LOUDNESSES)]."""
 
 Floats = NDArray[np.float64]
 
@@ -39,15 +65,29 @@ class Evidence:
     Attributes
     ----------
     near : uint8 [shape=(frames, STEPS)]
-        0 where the clip has no peak, 1 where the nearest one is a frame earlier, 2 at the same frame, 3 a frame later.
-    chance : float64 [shape=(STEPS,)]
-        How often a peak of any other music would be heard at each frequency, 0 to 1.
+        0 where the clip has no peak nearby, else 1 and how the nearest one lies: ``(frames later + _FRAMES) * (_STEPS +
+        1) + steps beside``.
+    heard : float64 [shape=(STEPS, _STEPS + 1)]
+        Share of the clip's frames at which each frequency has a peak so many steps beside it.
+    usual : float64 [shape=(_STEPS + 1,)]
+        The mean of all frequencies.
+    surprise, toll : float64 [shape=(STEPS,)]
+        Nats that a heard peak at each frequency is worth before it is looked at closely, and what chance gets of them.
+    bonus : float64 [shape=(_CODES + 1,)]
+        Nats that lying in some way beside a peak is worth more than lying in any way.
+    timing : float64 [shape=(_CODES + 1,)]
+        How much likelier a peak of the song lies so many frames beside the clip's than any other does.
     crowding : float64 [shape=(frames,)]
-        How many times likelier that is at each frame: two songs in step with each other meet at every beat.
+        How many times likelier chance is at each frame: two songs in step with each other meet at every beat.
     """
 
     near: NDArray[np.uint8]
-    chance: Floats
+    heard: Floats
+    usual: Floats
+    surprise: Floats
+    toll: Floats
+    bonus: Floats
+    timing: Floats
     crowding: Floats
 
 
@@ -78,6 +118,29 @@ class Alignment:
     spread: float
 
 
+def indexed_peaks(song: Fingerprint) -> NDArray[np.uint16]:
+    """Return what the index holds of every peak of a song beside its time: its frequency and its loudness.
+
+    Loud peaks are likelier kept by a clip than soft ones, so to hear or to miss them tells more.
+
+    Returns
+    -------
+    uint16 [shape=(peaks,)]
+        The frequency in quarters of a bin, and above it the quarter of its loudness rank, from loud to soft.
+    """
+    spans = song.frames // _LOUDNESS_FRAMES
+    order = np.lexsort((-song.levels.astype(np.int16), spans))
+    begins, ends = np.searchsorted(spans, spans), np.searchsorted(spans, spans, side="right")
+    quarters = np.empty(len(order), np.uint16)
+    quarters[order] = (np.arange(len(order)) - begins) * _LOUDNESSES // np.maximum(ends - begins, 1)
+    return song.frequencies | quarters << np.uint16(_STEP_BITS)
+
+
+def frequencies_of(peaks: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return the frequencies, in quarters of a bin, of peaks as `indexed_peaks` returns them."""
+    return peaks & np.uint16(STEPS - 1)
+
+
 def evidence(frames: NDArray[np.integer], frequencies: NDArray[np.integer], length: int) -> Evidence:
     """Return what of a song could be heard in a clip.
 
@@ -90,21 +153,35 @@ def evidence(frames: NDArray[np.integer], frequencies: NDArray[np.integer], leng
     length : int
         Frames of the clip.
     """
-    near, of_step, of_frame = _near(frames.astype(np.int64), frequencies.astype(np.int64), length)
-    heard = of_step / length
-    chance = (heard + COMMON_CHANCE * heard.mean()) / (1 + COMMON_CHANCE)
-    crowding = np.maximum(1.0, of_frame / max(of_frame.mean(), 1.0))
-    return Evidence(near, np.clip(chance, LEAST_CHANCE, MOST_CHANCE), crowding)
+    near, counts, of_frame, of_code = _near(frames.astype(np.int64), frequencies.astype(np.int64), _NEARNESS, length)
+    heard = counts / length
+    usual = heard.mean(axis=0)
+    often = (heard.sum(axis=1) + COMMON_CHANCE * usual.sum()) / (1 + COMMON_CHANCE)
+    chance = np.clip(often, LEAST_CHANCE, MOST_CHANCE)
+    codes = of_code / max(of_code.sum(), 1)
+    times = np.bincount(_OF_FRAME, codes)
+    timing = np.array(KEPT_FRAMES) * np.where(np.arange(_FRAMES + 1), 2, 1) / np.maximum(times, LEAST_PART)
+    return Evidence(
+        near,
+        heard,
+        usual,
+        -np.log(chance),
+        -np.log(chance) * chance,
+        np.append(0.0, np.log(_NEARNESS / np.maximum(codes, LEAST_PART / _CODES))),
+        np.append(1.0, timing[_OF_FRAME]),
+        np.maximum(1.0, of_frame / max(of_frame.mean(), 1.0)),
+    )
 
 
 def align(
-    found: Evidence, frames: NDArray[np.uint32], frequencies: NDArray[np.uint16], offsets: NDArray[np.int64]
+    found: Evidence, frames: NDArray[np.uint32], peaks: NDArray[np.uint16], offsets: NDArray[np.int64]
 ) -> Alignment:
     """Return the best place of a clip in a song near the proposed ones.
 
     The score is the logarithm of a generalised likelihood ratio. Were the clip from elsewhere, a peak of the song
-    would be heard with the `Evidence.chance` of its frequency. If it is from here, a share of the peaks was kept by
-    the clip, whichever share makes what is heard likeliest, and the others are heard by chance.
+    would be heard as often as the rest of the clip has a peak near its frequency, and lie beside it in any way. If it
+    is from here, a share of the peaks was kept by the clip, whichever share makes what is heard likeliest, and lies
+    close beside; the others are heard by chance.
 
     Parameters
     ----------
@@ -112,41 +189,44 @@ def align(
         Of the clip.
     frames : uint32 [shape=(peaks,)]
         Time of the song's peaks.
-    frequencies : uint16 [shape=(peaks,)]
-        Their frequencies, in quarters of a bin.
+    peaks : uint16 [shape=(peaks,)]
+        As `indexed_peaks` returns them.
     offsets : int64 [shape=(places,)]
         Frames of the song at which the clip may begin, each good for the `2 * BIN_FRAMES` that follow.
     """
-    return Alignment(
-        *_align(
-            found.near,
-            found.chance,
-            found.crowding,
-            -np.log(found.chance),
-            frames,
-            frequencies,
-            offsets,
-            _SHARES,
-        )
-    )
+    best = _best_offset(found.near, found.surprise, found.toll, found.bonus, frames, peaks, offsets)
+    begin, end = _within(frames, best, len(found.near))
+    own = (frames[begin:end].astype(np.int64) - best, peaks[begin:end])
+    return Alignment(*_score(found.near, found.heard, found.usual, found.timing, found.crowding, *own, best, _KEPT))
 
 
 @njit(cache=True, nogil=True)
 def _near(
-    frames: NDArray[np.int64], frequencies: NDArray[np.int64], length: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    frames: NDArray[np.int64], frequencies: NDArray[np.int64], nearness: Floats, length: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     near = np.zeros((length, STEPS), np.uint8)
-    of_step, of_frame = np.zeros(STEPS, np.int64), np.zeros(length, np.int64)
-    for shift in (-1, 1, 0):  # the peak of the very frame is written last
-        for peak in range(len(frames)):
-            frame = frames[peak] + shift
+    of_step, of_frame = np.zeros((STEPS, _STEPS + 1), np.int64), np.zeros(length, np.int64)
+    of_code = np.zeros(len(nearness), np.int64)
+    for peak in range(len(frames)):
+        for later in range(-_FRAMES, _FRAMES + 1):
+            frame = frames[peak] - later
             if not 0 <= frame < length:
                 continue
-            for step in range(max(0, frequencies[peak] - NEAR_STEPS), min(STEPS, frequencies[peak] + NEAR_STEPS + 1)):
-                of_step[step] += near[frame, step] == 0
-                of_frame[frame] += near[frame, step] == 0
-                near[frame, step] = 2 - shift
-    return near, of_step, of_frame
+            for step in range(max(0, frequencies[peak] - _STEPS), min(STEPS, frequencies[peak] + _STEPS + 1)):
+                beside = abs(step - frequencies[peak])
+                code = (later + _FRAMES) * (_STEPS + 1) + beside
+                before = np.int64(near[frame, step]) - 1
+                if before < 0:
+                    of_frame[frame] += 1
+                elif nearness[before] >= nearness[code]:
+                    continue
+                else:
+                    of_step[step, before % (_STEPS + 1)] -= 1
+                    of_code[before] -= 1
+                of_step[step, beside] += 1
+                of_code[code] += 1
+                near[frame, step] = code + 1
+    return near, of_step, of_frame, of_code
 
 
 @njit(cache=True, nogil=True)
@@ -156,48 +236,88 @@ def _within(frames: NDArray[np.uint32], offset: int, length: int) -> tuple[int, 
 
 
 @njit(cache=True, nogil=True)
-def _align(
+def _best_offset(
     near: NDArray[np.uint8],
-    chance: Floats,
-    crowding: Floats,
     surprise: Floats,
+    toll: Floats,
+    bonus: Floats,
     frames: NDArray[np.uint32],
-    frequencies: NDArray[np.uint16],
+    peaks: NDArray[np.uint16],
     offsets: NDArray[np.int64],
-    shares: Floats,
-) -> tuple[int, float, float, int, int, float, float]:
-    length = len(near)
-    most, best = -1.0, 0
+) -> int:
+    most, best = -np.inf, 0
     for place in range(len(offsets)):
         for offset in range(offsets[place] - 1, offsets[place] + 2 * BIN_FRAMES + 1):
-            begin, end = _within(frames, offset, length)
+            begin, end = _within(frames, offset, len(near))
             nats = 0.0
             for peak in range(begin, end):
-                step = frequencies[peak]
-                if near[np.int64(frames[peak]) - offset, step]:
-                    nats += surprise[step]
-                nats -= chance[step] * surprise[step]
+                step = peaks[peak] & (STEPS - 1)
+                code = near[np.int64(frames[peak]) - offset, step]
+                if code:
+                    nats += max(surprise[step] + bonus[code], 0.0)
+                nats -= toll[step]
             if nats > most:
                 most, best = nats, offset
-    begin, end = _within(frames, best, length)
-    heard, times = np.empty(end - begin, np.int64), np.empty(end - begin, np.int64)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _score(
+    near: NDArray[np.uint8],
+    heard: Floats,
+    usual: Floats,
+    timing: Floats,
+    crowding: Floats,
+    times: NDArray[np.int64],
+    peaks: NDArray[np.uint16],
+    offset: int,
+    kept: Floats,
+) -> tuple[int, float, float, int, int, float, float]:
+    length = len(near)
+    ratios, loudnesses = np.empty(len(times)), np.empty(len(times), np.int64)
+    missed, heard_at = np.zeros(_LOUDNESSES, np.int64), np.empty(len(times), np.int64)
     count = late = 0
-    first, last = length, 0
-    for peak in range(begin, end):
-        frame = int(frames[peak]) - best
-        code = near[frame, frequencies[peak]]
-        if code:
-            heard[count], times[count] = frequencies[peak], frame
-            count += 1
-            late += int(code) - 2
-            first, last = min(first, frame), max(last, frame)
+    for peak in range(len(times)):
+        step, loudness = int(peaks[peak] & (STEPS - 1)), int(peaks[peak] >> _STEP_BITS)
+        code = int(near[times[peak], step])
+        if not code:
+            missed[loudness] += 1
+            continue
+        likelier = _KEPT_STEPS[(code - 1) % (_STEPS + 1)] * timing[code]
+        ratios[count] = likelier / _chance(heard[step], usual, (code - 1) % (_STEPS + 1), length, crowding[times[peak]])
+        loudnesses[count], heard_at[count] = loudness, times[peak]
+        late += (code - 1) // (_STEPS + 1) - _FRAMES
+        count += 1
     if count == 0:
         return 0, 0.0, 0.0, 0, 0, 0.0, 0.0
     score = 0.0
-    for share in shares:
-        nats = (end - begin - count) * np.log(1 - share)
+    for share in kept:
+        nats = 0.0
+        for loudness in range(_LOUDNESSES):
+            nats += missed[loudness] * np.log(1 - share[loudness])
         for i in range(count):
-            expected = min(chance[heard[i]] * crowding[times[i]], MOST_CHANCE)
-            nats += np.log(share / expected + 1 - share)
+            nats += np.log(share[loudnesses[i]] * (ratios[i] - 1) + 1)
         score = max(score, nats)
-    return count, score, best - late / count, first, last, times[:count].mean(), times[:count].std()
+    heard_at = heard_at[:count]
+    return (
+        count,
+        score,
+        offset - late / count,
+        heard_at[0],
+        heard_at[-1],
+        heard_at.mean(),
+        heard_at.std(),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _chance(heard: Floats, usual: Floats, beside: int, length: int, crowding: float) -> float:
+    """Return how likely a peak of other music is heard at a frequency, and so many steps beside.
+
+    Measured in the rest of the clip: the peak that was heard does not tell how often there is one.
+    """
+    own = min(float(heard[beside]), (2 * _FRAMES + 1) / length)
+    any_way, this_way = float(heard.sum()) - own, float(heard[beside]) - own
+    often = (any_way + COMMON_CHANCE * float(usual.sum())) / (1 + COMMON_CHANCE)
+    part = (this_way + WAY_PRIOR * float(usual[beside])) / (any_way + WAY_PRIOR * float(usual.sum()))
+    return min(min(max(often, LEAST_CHANCE), MOST_CHANCE) * crowding, MOST_CHANCE) * max(part, LEAST_PART)

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from services.matcher.parameters import (
     ALONE_BINS,
     ALONE_FRAMES,
-    ANCHORS,
     ANCHORS_FRAMES,
-    CLIP_FAN_OUT,
     LONGEST_GAP,
     SHORTEST_GAP,
     SONG_FAN_OUT,
     WIDEST_LEAP,
+    Effort,
 )
 from shared.fingerprint import STEPS_PER_BIN, Fingerprint
 
@@ -69,8 +68,8 @@ def song_landmarks(fingerprint: Fingerprint) -> Landmarks:
     return paired(fingerprint, SONG_FAN_OUT)
 
 
-def landmark_peaks(clip: Fingerprint, anchors: int = ANCHORS) -> Fingerprint:
-    """Return the peaks of a clip that form landmarks: the loudest ones of every half second that stand alone.
+def landmark_peaks(clip: Fingerprint, anchors: int) -> Fingerprint:
+    """Return the peaks of a clip that form landmarks: the `anchors` loudest ones of every half second that stand alone.
 
     A song holds a peak only where none is louder within a song's reach, so landmarks of other peaks find nothing.
     """
@@ -78,9 +77,9 @@ def landmark_peaks(clip: Fingerprint, anchors: int = ANCHORS) -> Fingerprint:
     return replace(clip, frames=clip.frames[kept], frequencies=clip.frequencies[kept], levels=clip.levels[kept])
 
 
-def clip_landmarks(clip: Fingerprint) -> Landmarks:
+def clip_landmarks(clip: Fingerprint, effort: Effort) -> Landmarks:
     """Return the landmarks of a clip: more per anchor than a song has."""
-    return paired(landmark_peaks(clip), CLIP_FAN_OUT)
+    return paired(landmark_peaks(clip, effort.anchors), effort.fan_out)
 
 
 def paired(peaks: Fingerprint, fan_out: int) -> Landmarks:

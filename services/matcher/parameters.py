@@ -5,6 +5,8 @@ Landmarks are derived from stored peaks, so these may change at any time: the in
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 # --- Landmarks: pairs of peaks ----------------------------------------------------------------------------------------
 
 SHORTEST_GAP = 20
@@ -21,10 +23,6 @@ SONG_FAN_OUT = 3
 """Landmarks an anchor peak begins in a song, with the loudest targets: loud peaks survive. Of 100 noisy clips, 5 more
 have their song among the candidates than with the nearest targets."""
 
-CLIP_FAN_OUT = 12
-"""Landmarks an anchor peak begins in a clip: the song's three may be hidden behind peaks of noise. 8 lost 1 of 100
-noisy clips."""
-
 ALONE_BINS = 8
 """A peak of a clip forms landmarks where no louder one is this many bins near, as it would have to be in a song."""
 
@@ -34,9 +32,6 @@ ALONE_FRAMES = 4
 ANCHORS_FRAMES = 32
 """Frames of a clip that share one quota of landmark peaks (0.512 s)."""
 
-ANCHORS = 40
-"""Peaks of a clip that form landmarks per `ANCHORS_FRAMES`: 30 lost 2 of 100 noisy clips."""
-
 # --- Candidates: which places deserve a close look --------------------------------------------------------------------
 
 BIN_FRAMES = 4
@@ -45,26 +40,65 @@ BIN_FRAMES = 4
 PLACES_PER_SONG = 3
 """Places of one song that can be candidates: music repeats itself, and noise decides which refrain comes first."""
 
-CANDIDATES = 128
-"""Places that are looked at closely."""
-
 COMMON_SHARE = 500
 """A landmark with more than one of this many postings of the index is too common to tell anything."""
 
-MOST_POSTINGS = 600_000
-"""Postings of one segment that are read for a question, of the rarest landmarks first: a question to a large index
-takes no longer than 15 ms there."""
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much of a clip is looked up.
+
+    Attributes
+    ----------
+    anchors : int
+        Peaks that form landmarks per `ANCHORS_FRAMES`.
+    fan_out : int
+        Landmarks an anchor begins: the song's three may be hidden behind peaks of noise.
+    postings : int
+        Postings of one segment that are read, of the rarest landmarks first.
+    candidates : int
+        Places that are looked at closely.
+    """
+
+    anchors: int
+    fan_out: int
+    postings: int
+    candidates: int
+
+
+QUICK = Effort(anchors=24, fan_out=12, postings=200_000, candidates=32)
+"""Enough for a clear clip: nine of ten clips of 10 s with noise as loud as the music."""
+
+THOROUGH = Effort(anchors=60, fan_out=20, postings=1_200_000, candidates=128)
+"""For a clip of which the quick look made nothing sure. Of 288 clips of 3 s in a crowd as loud as the music and in
+rooms, 87 % have their place among the candidates; with 40 anchors and a fan-out of 12 they are 84 %."""
 
 MOST_CLIP_FRAMES = 32_768
 """Frames of a clip that are searched (8.7 min): a bin of the coarse histogram has to fit into 15 bits."""
 
 # --- Scores: is it chance? --------------------------------------------------------------------------------------------
 
-NEAR_STEPS = 2
-"""Quarter bins that a peak of the clip may lie beside the song's. With 1 or 4, noisy clips score 4 % less."""
+KEPT_FRAMES = (0.446, 0.213, 0.064)
+"""Probability that a peak which a clip has kept lies 0, 1 or 2 frames later than in the song, or as many earlier."""
 
-COMMON_CHANCE = 0.3
+KEPT_STEPS = (0.49, 0.185, 0.05, 0.02)
+"""Probability that it lies 0, 1, 2 or 3 quarter bins higher, or as many lower. Both were measured with 511 clips in
+noise as loud as the music and in rooms."""
+
+LOUDEST_KEPT = 0.5
+"""How much likelier the loudest peaks of half a second are kept than the softest ones: ``exp(LOUDEST_KEPT)`` times."""
+
+MOST_SHARE = 0.97
+"""Share of its peaks, of any loudness, that a song in a clip is expected to keep at most."""
+
+COMMON_CHANCE = 0.2
 """Weight of the mean of all frequencies in the chance at each: what was not heard in a short clip may still come."""
+
+WAY_PRIOR = 0.3
+"""The same for how peaks lie beside each other by chance."""
+
+LEAST_PART = 0.02
+"""Share of the peaks heard by chance that is granted to every way of lying beside each other."""
 
 LEAST_CHANCE = 0.001
 """Chance that is granted to a frequency at which the clip has no peak."""
@@ -76,7 +110,7 @@ LEAST_EXPECTED = 0.05
 """Chance hits that every whole-song comparison is granted: a song with hardly any must not win by a division by
 nothing."""
 
-ANSWER_SCORE = 11.5
+ANSWER_SCORE = 17.5
 """Nats that name a song in a library of one. Every other song is one more chance to be wrong, so the threshold grows
 by the logarithm of their number. Measured with 288 songs and 390 clips of 74 unknown ones, in noise, in rooms and off
 speed: 0.25 % reached it."""
@@ -126,14 +160,18 @@ WARPED_POSTINGS = 20_000
 WARPED_CANDIDATES_EACH = 12
 """Places that one warp can propose."""
 
-WARPED_CANDIDATES = 64
+WARPED_CANDIDATES = 24
 """Places in all warps together that are looked at closely."""
 
 POLISH_STEPS = (0.004, 0.002, 0.001)
 """Steps in which the speed and pitch of the best place are refined. The last one is 10 ms in a clip of 10 s."""
 
+POLISHED = 2
+"""Places with most landmarks at other speeds that are refined, whatever their score: half a step beside its speed all
+peaks above 1 kHz are missed, and a place that reaches 500 nats has been seen below 0."""
+
 POLISH_MARGIN = 10.0
-"""Nats below the threshold down to which the best place is refined: it may lie half a step beside its speed."""
+"""Nats below the threshold down to which the best place of all is refined."""
 
 POLISH_GAIN = 20.0
 """Nats above the threshold that make a place an answer which was none before it was refined. Of 260 clips of unknown

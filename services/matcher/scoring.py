@@ -18,7 +18,6 @@ from services.matcher.landmarks import PITCH_SHIFT, Landmarks
 from services.matcher.parameters import (
     ANSWER_SCORE,
     BIN_FRAMES,
-    CANDIDATES,
     CLEAR_LEAD,
     CLEAR_MARGIN,
     COMMON_SHARE,
@@ -26,8 +25,8 @@ from services.matcher.parameters import (
     LEAD_SLOPE,
     LEAST_EXPECTED,
     MARGIN_SLOPE,
-    MOST_POSTINGS,
     PLACES_PER_SONG,
+    THOROUGH,
 )
 from services.matcher.segment import FRAME_BITS, PART_FRAMES, REMOVED, Numbers, Segment, posting_range
 
@@ -119,7 +118,7 @@ def confidence(score: float, rival_score: float, catalogue_size: int) -> float:
 
 
 def candidates(
-    segment: Segment, landmarks: Landmarks, most: int = CANDIDATES, most_postings: int = MOST_POSTINGS
+    segment: Segment, landmarks: Landmarks, most: int = THOROUGH.candidates, most_postings: int = THOROUGH.postings
 ) -> list[Candidate]:
     """Return the places in a segment that a clip most likely comes from, best first.
 

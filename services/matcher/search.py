@@ -1,7 +1,7 @@
 """Where in which songs may a clip be from?
 
-First the clip is looked up as it is, which is nearly always enough. Where that gives no sure answer, it is looked up at
-other speeds too.
+First the loudest peaks of a clip are looked up, which is nearly always enough. Where that gives no sure answer, the
+softer ones are too, and then all of it at other speeds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from services.matcher.landmarks import clip_landmarks, hashed, landmark_peaks, p
 from services.matcher.parameters import (
     BIN_FRAMES,
     BRIEF_SPREAD,
-    CANDIDATES,
     MOST_CLIP_FRAMES,
     POLISH_GAIN,
     POLISH_MARGIN,
     POLISH_STEPS,
+    POLISHED,
+    QUICK,
     SURE_SCORE,
+    THOROUGH,
     UNSURE_MARGIN,
     WARPED_ANCHORS,
     WARPED_CANDIDATES,
@@ -29,6 +31,7 @@ from services.matcher.parameters import (
     WARPED_FAN_OUT,
     WARPED_PENALTY,
     WARPED_POSTINGS,
+    Effort,
 )
 from services.matcher.scoring import Candidate, candidates
 from services.matcher.segment import Segment
@@ -81,20 +84,19 @@ def best_places(segments: Sequence[Segment], clip: Fingerprint, threshold: float
     clip : Fingerprint
         Of a clip longer than `MOST_CLIP_FRAMES` only the beginning is searched.
     threshold : float
-        Score of an answer, in nats: without one the clip is searched at other speeds too.
+        Score of an answer, in nats: until one is surely above it, more and more is looked up.
     """
     clip = _beginning(clip)
-    places = _proved(_straight(segments, clip), clip)
-    if max((place.score for place in places.values()), default=0.0) < threshold + UNSURE_MARGIN:
-        for number, place in _proved(_off_speed(segments, clip), clip).items():
+    places: dict[int, Place] = {}
+    for look in (_quick, _thorough, _off_speed):
+        for number, place in look(segments, clip, threshold).items():
             if number not in places or place.score > places[number].score:
                 places[number] = place
+        if max((place.score for place in places.values()), default=0.0) >= threshold + UNSURE_MARGIN:
+            break
     ranked = sorted(places.values(), key=lambda place: -place.score)
     if ranked and ranked[0].score >= threshold - POLISH_MARGIN:
-        polished = _polished(ranked[0], clip)
-        # Chance gains some nats by being refined, but only the right place gains many.
-        if ranked[0].score >= threshold or polished.score >= threshold + POLISH_GAIN:
-            ranked[0] = polished
+        ranked[0] = _polished(ranked[0], clip, threshold)
     return [place for place in ranked if place.score > 0]
 
 
@@ -104,15 +106,42 @@ def _beginning(clip: Fingerprint) -> Fingerprint:
     return replace(clip, **columns) if kept < len(clip.frames) else clip
 
 
-def _straight(segments: Sequence[Segment], clip: Fingerprint) -> list[_Proposal]:
+def _quick(segments: Sequence[Segment], clip: Fingerprint, _: float) -> dict[int, Place]:
+    """Look up the loudest peaks of a clip: all that a clear one needs."""
+    return _proved(_straight(segments, clip, QUICK), clip)
+
+
+def _thorough(segments: Sequence[Segment], clip: Fingerprint, _: float) -> dict[int, Place]:
+    """Look up soft peaks too."""
+    return _proved(_straight(segments, clip, THOROUGH), clip)
+
+
+def _straight(segments: Sequence[Segment], clip: Fingerprint, effort: Effort) -> list[_Proposal]:
     """Return the best candidates of a clip as it is."""
-    landmarks = clip_landmarks(clip)
-    proposals = [_Proposal(segment, one, STRAIGHT) for segment in segments for one in candidates(segment, landmarks)]
+    landmarks = clip_landmarks(clip, effort)
+    proposals = [
+        _Proposal(segment, one, STRAIGHT)
+        for segment in segments
+        for one in candidates(segment, landmarks, effort.candidates, effort.postings)
+    ]
     proposals.sort(key=lambda proposal: -proposal.candidate.score)
-    return proposals[:CANDIDATES]
+    return proposals[: effort.candidates]
 
 
-def _off_speed(segments: Sequence[Segment], clip: Fingerprint) -> list[_Proposal]:
+def _off_speed(segments: Sequence[Segment], clip: Fingerprint, threshold: float) -> dict[int, Place]:
+    """Look up a clip at other speeds.
+
+    Half a step beside its speed the right song has most landmarks, but few peaks where they should be.
+    """
+    proposals = _warped(segments, clip)
+    places = _proved(proposals, clip)
+    for proposal in proposals[:POLISHED]:
+        for number, place in _proved([proposal], clip).items():
+            places[number] = max([places[number], _polished(place, clip, threshold)], key=lambda one: one.score)
+    return places
+
+
+def _warped(segments: Sequence[Segment], clip: Fingerprint) -> list[_Proposal]:
     """Return the best candidates of a clip at other speeds. The pairs are the same at every speed, not their hashes."""
     peaks = landmark_peaks(clip, WARPED_ANCHORS)
     same_pairs = pairs(peaks, WARPED_FAN_OUT)
@@ -142,21 +171,23 @@ def _proved(proposals: list[_Proposal], clip: Fingerprint) -> dict[int, Place]:
     return best
 
 
-def _polished(place: Place, clip: Fingerprint) -> Place:
+def _polished(place: Place, clip: Fingerprint, threshold: float) -> Place:
     """Return a place with its speed and pitch refined.
 
-    A clip at another tempo agrees with its song at the straight speed too, but only for a second or two.
+    A clip at another tempo agrees with its song at the straight speed too, but only for a second or two. Chance gains
+    some nats by being refined, but only the right place gains many.
     """
     is_brief = place.alignment.spread < BRIEF_SPREAD * clip.duration_s * FRAME_RATE_HZ
     if place.warp == STRAIGHT and not is_brief and place.score > SURE_SCORE:
         return place
+    best = place
     if place.warp == STRAIGHT:
-        place = max([place, *(_at(warp, place, clip) for warp in WARPS)], key=lambda one: one.score)
+        best = max([best, *(_at(warp, best, clip) for warp in WARPS)], key=lambda one: one.score)
     for step in POLISH_STEPS:
-        place = max(
-            [place, *(_at(warp, place, clip) for warp in place.warp.neighbours(step))], key=lambda one: one.score
-        )
-    return place
+        best = max([best, *(_at(warp, best, clip) for warp in best.warp.neighbours(step))], key=lambda one: one.score)
+        if best.score < threshold:
+            break  # the first step brings the right place nearly all that there is to gain
+    return best if place.score >= threshold or best.score >= threshold + POLISH_GAIN else place
 
 
 def _at(warp: Warp, place: Place, clip: Fingerprint) -> Place:

@@ -20,6 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from services.matcher.array_file import ArrayFile, Arrays, DamagedError, Layout
+from services.matcher.evidence import indexed_peaks
 from services.matcher.landmarks import HASH_BITS, Landmarks
 from services.matcher.parameters import LONGEST_GAP, SHORTEST_GAP, SONG_FAN_OUT, WIDEST_LEAP
 from services.matcher.song_table import SongTable, song_key
@@ -27,7 +28,7 @@ from shared.fingerprint import ALGORITHM, FRAME_RATE_HZ, Fingerprint
 from shared.sharding import entry_digest
 
 CONTENT = (
-    f"{ALGORITHM}, {SONG_FAN_OUT} landmarks of {SHORTEST_GAP}-{LONGEST_GAP} frames and {WIDEST_LEAP} bins, layout 1"
+    f"{ALGORITHM}, {SONG_FAN_OUT} landmarks of {SHORTEST_GAP}-{LONGEST_GAP} frames and {WIDEST_LEAP} bins, layout 2"
 )
 """What a segment holds. A file that holds anything else is made anew from the peaks; whoever changes how landmarks are
 formed, or what the columns mean, raises the number."""
@@ -80,7 +81,7 @@ class Columns:
     peak_frames : uint16 [shape=(peaks,)]
         Time of each peak, in frames of its part, ascending in each part.
     peak_frequencies : uint16 [shape=(peaks,)]
-        Frequency of each peak, in quarters of a bin.
+        Frequency and loudness of each peak, as `indexed_peaks` returns them.
     """
 
     entries: Sequence[tuple[str, int]]
@@ -110,7 +111,7 @@ class Columns:
             landmarks.anchors,  # part and frame, as it happens
             np.diff(np.append(np.searchsorted(song.frames, begins), len(song.frames))).astype(np.uint32),
             song.frames.astype(np.uint16),  # what is beyond 16 bits is the part
-            song.frequencies,
+            indexed_peaks(song),
         )
 
     @classmethod
@@ -167,7 +168,7 @@ class Segment:
     peak_frames : uint16 [shape=(peaks,)]
         Time of each peak, in frames of its part.
     peak_frequencies : uint16 [shape=(peaks,)]
-        Frequency of each peak, in quarters of a bin.
+        Frequency and loudness of each peak, as `indexed_peaks` returns them.
     alive : bool [shape=(songs,)]
         Which songs were not removed. This and what follows is not in the file.
     base : int
@@ -308,7 +309,7 @@ class Segment:
         return int(self.audible_s[number - self.base])
 
     def peaks(self, part: int, begin: int = 0, end: int = 1 << 32) -> tuple[Numbers, NDArray[np.uint16]]:
-        """Return times and frequencies of the peaks of the song that a part belongs to, between two of its frames.
+        """Return the peaks of the song that a part belongs to, between two of its frames.
 
         No more of them is read than that, for it may have to come from the disk.
 
@@ -316,8 +317,8 @@ class Segment:
         -------
         frames : uint32 [shape=(peaks,)]
             In frames of the song.
-        frequencies : uint16 [shape=(peaks,)]
-            In quarters of a bin.
+        peaks : uint16 [shape=(peaks,)]
+            As `indexed_peaks` returns them.
         """
         return _peaks(
             self.rows, self.begins, self.peak_starts, self.peak_frames, self.peak_frequencies, part, max(begin, 0), end
