@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +63,7 @@ def encode(path: Path, folder: Path, limits: DecodeLimits) -> Encoding:
     path : Path
         The song.
     folder : Path
-        Where its files go, below the names of `package`.
+        Where its files go, below the names of `package`; made, and emptied where it is there.
     limits : DecodeLimits
         What the song may ask for.
 
@@ -82,6 +83,8 @@ def _give_way() -> None:
 
 
 def _encode(path: Path, folder: Path, limits: DecodeLimits) -> Encoding:
+    shutil.rmtree(folder, ignore_errors=True)  # a worker may have died over it
+    folder.mkdir()
     with open_song(path, limits) as song:
         loudness, waveform = Loudness(song.sample_rate_hz, song.channels), Waveform()
         writer = _Writer(folder, package_rate_hz(song.sample_rate_hz))

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from anyio import CapacityLimiter
 
-from services.streaming.encoder import Encoding, encode
+from services.streaming.encoder import encode
 from services.streaming.measurements import MeasurementStore
 from services.streaming.package import CONTENT_TYPE, DESCRIPTION, Package, package_of
 from services.streaming.settings import StreamingSettings
@@ -18,7 +18,7 @@ from services.streaming.sweeper import Sweeper
 from services.streaming.transfers import each
 from shared.audio.sandbox import SandboxLimits, run_isolated
 from shared.audio.source import DecodeLimits
-from shared.catalogue import Library, LibraryEntry
+from shared.catalogue import Library
 from shared.errors import Rejected, Unavailable
 from shared.events import SongEvent, SongPackaged, SongPackageRequested, SongReady, derived_id
 from shared.storage.blobs import BlobStore
@@ -56,10 +56,12 @@ class Packager:
         """Package a song that has no package, if new songs are to have one."""
         if self._settings.package_new_songs and await self._store.find(event.song_id) is None:
             await self._package(event)
+        await self._settle(event)
 
     async def on_package_requested(self, event: SongPackageRequested) -> None:
         """Package a song anew, whether it has a package or not."""
         await self._package(event)
+        await self._settle(event)
 
     async def on_song_deleted(self, event: SongEvent) -> None:
         """Take its package from a song that is gone."""
@@ -73,9 +75,12 @@ class Packager:
         if song is None:
             return  # deleted meanwhile
         with tempfile.TemporaryDirectory(prefix="tunescout-") as name:
-            folder = Path(name)
+            source, folder = Path(name) / "song", Path(name) / "package"
             try:
-                encoding = await self._encode(song, folder)
+                await self._blobs.download(song.blob_key, source)
+                encoding = await run_isolated(
+                    encode, source, folder, self._audio_limits, limits=self._limits, limiter=self._slots
+                )
             except Rejected as error:
                 if error.code != "blob_not_found":  # which means deleted meanwhile
                     await self._store.note_failure(song.song_id, Failure(error.code, error.reason))
@@ -87,14 +92,12 @@ class Packager:
             async with asyncio.timeout(self._settings.package_deadline_s):
                 await self._upload(package, folder)
                 await self._keep(package, cause)
-        if await self._library.get(song.song_id) is None:
-            # Deleted meanwhile; if that was heard, there was no package yet.
-            await self.on_song_deleted(cause)
 
-    async def _encode(self, song: LibraryEntry, folder: Path) -> Encoding:
-        source = folder / "song"
-        await self._blobs.download(song.blob_key, source)
-        return await run_isolated(encode, source, folder, self._audio_limits, limits=self._limits, limiter=self._slots)
+    async def _settle(self, cause: SongEvent) -> None:
+        """Take its package from a song that was deleted meanwhile; when that was heard, there may have been none."""
+        if await self._library.get(cause.song_id) is None:
+            await self._measurements.delete(cause.song_id)
+            await self.on_song_deleted(cause)
 
     async def _upload(self, package: Package, folder: Path) -> None:
         patience_s = 2 * self._settings.package_deadline_s
@@ -125,6 +128,8 @@ class Packager:
         try:
             await self._store.keep(package, before, event, replaced_stays_s=stays_s)
         except ConditionFailed as error:
+            # Listed again, in case that a package of the same bytes was kept and removed meanwhile.
+            await self._store.list_leftover(package.song_id, package.package_id, in_s=0.0)
             raise Unavailable("the song is being packaged by somebody else") from error
         log.info("song.packaged", song_id=package.song_id, package_id=package.package_id)
 

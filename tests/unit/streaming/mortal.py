@@ -62,7 +62,7 @@ class MortalBus(MemoryBus):
 
 
 def die_while_encoding() -> None:
-    while not list(Path(tempfile.gettempdir()).glob("tunescout-*/0/00001.m4s")):
+    while not list(Path(tempfile.gettempdir()).glob("tunescout-*/package/0/00001.m4s")):
         time.sleep(0.002)
     die()
 

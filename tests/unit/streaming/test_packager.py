@@ -127,6 +127,7 @@ async def run_until_killed(folder: Path, place: str) -> int:
     return await process.wait()
 
 
+@pytest.mark.timeout(300)  # six processes, one after the other
 async def test_a_song_whose_packaging_is_killed_in_five_places_ends_packaged_once_without_orphans(
     parts: Parts,
 ) -> None:

@@ -51,7 +51,6 @@ class Made:
 
 def make(folder: Path, song: Samples, sample_rate_hz: int) -> Made:
     source, target = folder / "song.wav", folder / "package"
-    target.mkdir()
     soundfile.write(source, song, sample_rate_hz, subtype="FLOAT")
     encoding = encode(source, target, DecodeLimits())
     package = package_of("song", encoding.sample_rate_hz, encoding.segment_samples, encoding.renditions)
