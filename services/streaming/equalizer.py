@@ -101,7 +101,7 @@ class Equalizer:
         return not len(self.sections) and self.headroom_db == 0
 
     def response_db(self, frequencies_hz: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what happens to each frequency, in dB, headroom included; 0 above half of the sample rate."""
+        """Return what happens to each frequency, in dB, headroom included; above half of the sample rate as there."""
         return _response_db(self.sections, self.sample_rate_hz, frequencies_hz) - self.headroom_db
 
 

@@ -25,6 +25,7 @@ from shared.storage.blobs import BlobStore, SignedRequest
 log = structlog.get_logger()
 
 PROGRESS_PAUSE_S = 0.5
+MAX_RENDERS_OF_A_SONG = 50
 PATIENCE_S = 3600.0
 """A render that has not ended so long after its deadline is made anew when somebody asks again."""
 
@@ -51,7 +52,7 @@ class Renderer:
         Raises
         ------
         Rejected
-            There is no such song in the library (status 404).
+            There is no such song in the library (status 404), or it has too many renders (status 429).
         """
         await self._song(song_id)
         render_id = spec.render_id(song_id)
@@ -59,6 +60,9 @@ class Renderer:
             found = await self._store.find(song_id, render_id)
             if found is not None and not self._is_dead(found):
                 return await self._renewed(found)
+            if found is None and len([one async for one in self._store.of_song(song_id)]) >= MAX_RENDERS_OF_A_SONG:
+                reason = f"this song has {MAX_RENDERS_OF_A_SONG} renders already; those that nobody uses will expire"
+                raise Rejected("too_many_renders", reason, status=429)
             fresh = Render(song_id, render_id, spec.meaning(), _now().isoformat(), self._end_of_life())
             if found is not None:
                 fresh = dataclasses.replace(fresh, revision=found.revision + 1)

@@ -10,15 +10,17 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 import soundfile
 
 from services.streaming.equalizer import EqualizerSettings
-from services.streaming.renderer import Renderer
+from services.streaming.renderer import MAX_RENDERS_OF_A_SONG, Renderer
 from services.streaming.rendering import RenderSpec
 from services.streaming.renders import RenderStatus, RenderStore
 from services.streaming.settings import StreamingSettings
 from services.streaming.store import LISTENING
 from shared.catalogue import SONGS, Library
+from shared.errors import Rejected
 from shared.events import RenderRequested
 from shared.messaging.outbox import Outbox
 from tests.unit.streaming.conftest import RATE_HZ, Listening, music
@@ -122,10 +124,10 @@ async def test_render_that_cannot_be_made_says_why_and_can_be_asked_for_again(
     assert (made["id"], made["status"], made["failure"]) == (failed["id"], "ready", None)
 
 
-async def test_render_that_was_interrupted_begins_again_and_ends_the_same(listening: Listening, tmp_path: Path) -> None:
+async def test_render_that_was_interrupted_begins_again_and_ends_once(listening: Listening) -> None:
     renderer, store = own_renderer(listening)
-    song = await listening.add_song(np.tile(music(10), (8, 1)))
-    spec = RenderSpec(settings=EqualizerSettings(mid_db=3), format="flac")
+    song = await listening.add_song(np.tile(music(10), (5, 1)))
+    spec = RenderSpec(settings=EqualizerSettings(mid_db=3), format="m4a")
     asked = await renderer.ask(song, spec)
     event = RenderRequested(song_id=song, render_id=asked.render_id)
 
@@ -143,9 +145,25 @@ async def test_render_that_was_interrupted_begins_again_and_ends_the_same(listen
     ended = await store.find(song, asked.render_id)
     assert ended is not None
     assert ended.status is RenderStatus.READY
-    assert await listening.blob_keys(f"renders/{song}/") == [ended.blob_key]
-    await listening.runtime.blobs.download(ended.blob_key, tmp_path / "render")
-    assert soundfile.info(tmp_path / "render").frames == 80 * RATE_HZ
+    assert ended.duration_s == 50
+    [blob] = await listening.runtime.blobs.list(f"renders/{song}/")
+    assert (blob.key, blob.size_bytes) == (ended.blob_key, ended.size_bytes)
+
+
+async def test_number_of_renders_of_a_song_is_bounded(listening: Listening) -> None:
+    renderer, _ = own_renderer(listening)
+    song = await listening.add_song(music(0.1))
+    wishes = [RenderSpec(settings=EqualizerSettings(headroom_db=one), format="mp3") for one in (1.0, 2.0)]
+    for number in range(MAX_RENDERS_OF_A_SONG - 1):
+        await renderer.ask(song, RenderSpec(settings=EqualizerSettings(headroom_db=number / 2 + 3), format="mp3"))
+
+    asked = await renderer.ask(song, wishes[0])
+    with pytest.raises(Rejected) as refused:
+        await renderer.ask(song, wishes[1])
+
+    assert refused.value.status == 429
+    assert (await renderer.ask(song, wishes[0])).render_id == asked.render_id
+    await listening.delete_song(song)
 
 
 async def test_renders_go_with_their_song(listening: Listening, listener: httpx.AsyncClient) -> None:
