@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.matcher.evidence import indexed_peaks
 from services.matcher.landmarks import song_landmarks
 from services.matcher.merge import merged
 from services.matcher.segment import LOW_BITS, PART_FRAMES, REMOVED, Segment, posting_range
@@ -76,10 +77,10 @@ def test_peaks_between_two_frames_are_those_of_the_song_and_no_others(songs: Son
     segment = merged(segments_of(songs))
     for part, number in enumerate(segment.songs.tolist()):
         song = songs[int(segment.song_id(number))]
-        frames, frequencies = segment.peaks(part, begin - 50, begin - 50 + length)
+        frames, peaks = segment.peaks(part, begin - 50, begin - 50 + length)
         inner = (song.frames >= max(begin - 50, 0)) & (song.frames < max(begin - 50 + length, 0))
         np.testing.assert_array_equal(frames, song.frames[inner])
-        np.testing.assert_array_equal(frequencies, song.frequencies[inner])
+        np.testing.assert_array_equal(peaks, indexed_peaks(song)[inner])
 
 
 @settings(deadline=None)
