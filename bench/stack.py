@@ -74,6 +74,9 @@ async def run(stack: Stack, args: argparse.Namespace) -> Figures:
             for at_once in (1, 4, 16):
                 report = await listeners.ask_together(at_once, seconds=args.seconds / 3)
                 figures[f"{at_once} at once"] = show(f"{at_once} at once", report)
+        if "arrivals" in wanted:
+            figures["arrivals"] = await arrivals.measure(rate_hz=args.arrivals, seconds=args.seconds)
+            print(f"arrivals: {figures['arrivals']}")
         disturbances: dict[str, Callable[[], Awaitable[list[float]]]] = {
             "kill": lambda: kill_replicas(stack, every_s=args.every, seconds=args.seconds, seed=args.seed),
             "rolling": lambda: restart_all(stack),
@@ -87,9 +90,6 @@ async def run(stack: Stack, args: argparse.Namespace) -> Figures:
                 ended = [name for name, process in stack.services.items() if not process.is_alive]
                 figures[name] = {**show(name, report), "took_s": took, "ended_by_themselves": ended}
                 print(f"  each took {took} s; ended by themselves: {ended or 'none'}")
-        if "arrivals" in wanted:
-            figures["arrivals"] = await arrivals.measure(rate_hz=args.arrivals, seconds=args.seconds)
-            print(f"arrivals: {figures['arrivals']}")
     return figures
 
 
