@@ -72,7 +72,7 @@ class Renderer:
 
     async def _renewed(self, found: Render) -> Render:
         left_s = (datetime.fromisoformat(found.expires_at) - _now()).total_seconds()
-        if found.status is not RenderStatus.READY or left_s > self._settings.render_life_s / 2:
+        if found.status is not RenderStatus.READY or left_s > 0.95 * self._settings.render_life_s:
             return found
         return await self._store.change(found, expires_at=self._end_of_life()) or found
 
