@@ -15,6 +15,8 @@ HLS_TYPE = "application/vnd.apple.mpegurl"
 DASH_TYPE = "application/dash+xml"
 MASTER = "master.m3u8"
 DASH = "manifest.mpd"
+FIRST_BPS = 128_000
+"""Rate of the rendition that HLS lists first, and with which many players begin."""
 
 Link = Callable[[str], str]
 """Returns the URL of a file of the package."""
@@ -28,7 +30,7 @@ def playlist_name(rendition: str) -> str:
 def master_playlist(package: Package) -> str:
     """Return the HLS playlist of all renditions (RFC 8216, 4.3.4)."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    for rendition in package.renditions:
+    for rendition in sorted(package.renditions, key=lambda one: abs(one.bit_rate_bps - FIRST_BPS)):
         rates = f"BANDWIDTH={rendition.peak_bps},AVERAGE-BANDWIDTH={rendition.average_bps}"
         lines += [f'#EXT-X-STREAM-INF:{rates},CODECS="{rendition.codec}"', playlist_name(rendition.name)]
     return "\n".join(lines) + "\n"

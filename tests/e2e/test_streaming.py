@@ -108,7 +108,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def listen(browser: Browser, players: list[Path], song: Packaged, player: str) -> list[Samples]:
     """Play on a page of the service's own origin; return what was heard from the beginning, and from the middle."""
     origin = "/".join(song.base.split("/")[:3])
-    manifest = song.answer["package"]["hls_url" if player == "hls.js" else "dash_url"]
+    manifest = song.answer["package"]["dash_url" if player == "dash.js" else "hls_url"]
     page = await browser.new_page()
     page.set_default_timeout(150_000)
     await page.goto(f"{origin}/live")  # a real one: made up pages may not call servers of this machine
