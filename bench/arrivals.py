@@ -35,7 +35,7 @@ FILLERS = 8
 ONE_OF = 10
 """One song of so many is asked for: asking for all would measure the asking."""
 ASK_EVERY_S = 0.2
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 SURE_AFTER = 4
 """So many answers in a row, of replicas that take turns, say that all of them have the song."""
 
