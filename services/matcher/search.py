@@ -95,7 +95,7 @@ def best_places(segments: Sequence[Segment], clip: Fingerprint, threshold: float
         if max((place.score for place in places.values()), default=0.0) >= threshold + UNSURE_MARGIN:
             break
     ranked = sorted(places.values(), key=lambda place: -place.score)
-    if ranked and ranked[0].score >= threshold - POLISH_MARGIN:
+    if ranked and ranked[0].score >= threshold - POLISH_MARGIN and ranked[0].warp in (STRAIGHT, *WARPS):
         ranked[0] = _polished(ranked[0], clip, threshold)
     return [place for place in ranked if place.score > 0]
 
@@ -138,6 +138,8 @@ def _off_speed(segments: Sequence[Segment], clip: Fingerprint, threshold: float)
     for proposal in proposals[:POLISHED]:
         for number, place in _proved([proposal], clip).items():
             places[number] = max([places[number], _polished(place, clip, threshold)], key=lambda one: one.score)
+            if places[number].score >= threshold + POLISH_GAIN:
+                return places
     return places
 
 
