@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +38,7 @@ ONE_OF = 10
 """One song of so many is asked for: asking for all would measure the asking."""
 ASK_EVERY_S = 0.2
 PATIENCE_S = 30.0
+LONGEST_SILENCE_S = 60.0
 SURE_AFTER = 4
 """So many answers in a row, of replicas that take turns, say that all of them have the song."""
 
@@ -69,6 +72,7 @@ class Arrivals:
         nested: dict[str, dict[str, str]] = {"tables": {}}
         prefix = "TUNESCOUT_TABLES__"
         nested["tables"] = {k.removeprefix(prefix).lower(): v for k, v in settings.items() if k.startswith(prefix)}
+        self._environment = dict(settings)
         self._settings = Settings.model_validate({"broker_url": settings["TUNESCOUT_BROKER_URL"], **nested})
         self._bus = event_bus(self._settings, "arrivals", "bench")
         self._songs = table(self._settings, SONGS)
@@ -76,7 +80,6 @@ class Arrivals:
         self._store = SongStore(self._songs, Outbox(self._songs, SONGS.indexes[0], self._bus))
         self._fingerprints = FingerprintStore(self._peaks)
         self._inbox = ReplyInbox(self._bus, "arrivals")
-        self._count = 0
 
     async def __aenter__(self) -> Self:
         await self._bus.connect()
@@ -102,28 +105,40 @@ class Arrivals:
 
     async def measure(self, *, rate_hz: float, seconds: float) -> dict[str, float | int]:
         """Let songs arrive at a steady rate; return how soon they are found, in milliseconds after `song.ready`."""
-        arriving = set[asyncio.Task[float | None]]()
-        began_s = time.monotonic()
-        for number in range(int(rate_hz * seconds)):
-            await asyncio.sleep(began_s + number / rate_hz - time.monotonic())
-            arriving.add(asyncio.create_task(self._arrive_and_ask(is_asked=number % ONE_OF == 0)))
-        took_s = time.monotonic() - began_s
-        delays = [delay for delay in await asyncio.gather(*arriving) if delay is not None]
+        processes = get_context("spawn")
+        told = processes.Queue()
+        # In a process of its own: storing songs would hold up the questions, and be taken for slow answers.
+        arriving = processes.Process(target=_arrive_all, args=(self._environment, rate_hz, seconds, told), daemon=True)
+        arriving.start()
+        asking = list[asyncio.Task[float]]()
+        while (arrived := await asyncio.to_thread(told.get, True, LONGEST_SILENCE_S)) is not None:
+            asking.append(asyncio.create_task(self._ask(*arrived)))
+        delays = await asyncio.gather(*asking)
+        await asyncio.to_thread(arriving.join)
         return {
-            "songs": len(arriving),
-            "songs_per_s": round(len(arriving) / took_s, 1),
+            "songs": round(rate_hz * seconds),
             "asked": len(delays),
             "never_found": sum(not np.isfinite(delay) for delay in delays),
-            **{
-                f"visible_p{share}_ms": round(float(np.percentile(delays, share, method="higher")), 1)
-                for share in (50, 95, 99, 100)
-            },
+            **{f"visible_p{share}_ms": _percentile(delays, share) for share in (50, 95, 99, 100)},
         }
 
-    async def _arrive(self) -> tuple[str, Fingerprint]:
-        self._count += 1
-        song_id = str(ULID())
-        fingerprint = made_up(time.time_ns() % 2**60)
+    async def arrive_steadily(self, rate_hz: float, seconds: float) -> AsyncIterator[tuple[str, int, float]]:
+        """Let songs arrive; yield id, seed and the time of `song.ready` of some of them, and wait for all."""
+        arriving = set[asyncio.Task[tuple[str, int, float]]]()
+        chosen = list[asyncio.Task[tuple[str, int, float]]]()
+        began_s = time.monotonic()
+        for number in range(round(rate_hz * seconds)):
+            await asyncio.sleep(began_s + number / rate_hz - time.monotonic())
+            task = asyncio.create_task(self._arrive())
+            arriving.add(task)
+            if number % ONE_OF == 0:
+                chosen.append(task)
+            while chosen and chosen[0].done():
+                yield chosen.pop(0).result()
+        await asyncio.gather(*arriving)
+
+    async def _arrive(self) -> tuple[str, int, float]:
+        song_id, seed = str(ULID()), time.time_ns() % 2**60
         song = Song(song_id, "bench", "made-up.flac", 1, "audio/flac", _now(), content_sha256=song_id)
         song = song.becomes(Status.UPLOADED).becomes(Status.FINGERPRINTED, duration_s=SONG_S)
         ready = song.becomes(Status.READY)
@@ -138,31 +153,27 @@ class Arrivals:
             blob_key=ready.blob_key,
             content_type=ready.content_type,
         )
-        await self._fingerprints.put(song_id, fingerprint)
+        await self._fingerprints.put(song_id, made_up(seed))
         await self._store.add(song, None, "")
         while True:
             try:
                 await self._store.change(song, ready, [event], also=[claim_content(ready), *publish_entry(ready)])
             except ConditionFailed:
                 continue  # amid another transaction on the summary of the virtual shard
-            return song_id, fingerprint
+            return song_id, seed, time.time()
 
-    async def _arrive_and_ask(self, *, is_asked: bool) -> float | None:
-        song_id, fingerprint = await self._arrive()
-        ready_s = time.monotonic()
-        if not is_asked:
-            return None
-        clip = clip_of(fingerprint).pack()
-        first_s, in_a_row = 0.0, 0
-        while time.monotonic() < ready_s + PATIENCE_S:
-            asked_s = time.monotonic()
+    async def _ask(self, song_id: str, seed: int, ready_at: float) -> float:
+        clip = clip_of(made_up(seed)).pack()
+        first_at, in_a_row = 0.0, 0
+        while time.time() < ready_at + PATIENCE_S:
+            asked_at = time.time()
             is_found = await self._is_found(song_id, clip)
             if is_found:
-                first_s, in_a_row = (first_s if in_a_row else asked_s), in_a_row + 1
+                first_at, in_a_row = (first_at if in_a_row else asked_at), in_a_row + 1
             elif is_found is False:
                 in_a_row = 0
             if in_a_row == SURE_AFTER:
-                return max(0.0, first_s - ready_s) * 1000
+                return max(0.0, first_at - ready_at) * 1000
             await asyncio.sleep(ASK_EVERY_S)
         return float("inf")
 
@@ -188,3 +199,21 @@ def _is_complete(replies: list[Reply]) -> bool:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
+
+
+def _percentile(delays: Sequence[float], share: int) -> float:
+    return round(float(np.percentile(delays, share, method="higher")), 1)
+
+
+def _arrive_all(
+    environment: Mapping[str, str], rate_hz: float, seconds: float, told: Queue[tuple[str, int, float] | None]
+) -> None:
+    async def go() -> None:
+        async with Arrivals(environment) as arrivals:
+            async for arrived in arrivals.arrive_steadily(rate_hz, seconds):
+                told.put(arrived)
+
+    try:
+        asyncio.run(go())
+    finally:
+        told.put(None)
