@@ -236,7 +236,7 @@ def _finite(value: Any) -> Any:
     return [_finite(part) for part in value] if isinstance(value, list) else value
 
 
-def _conditions(text: str) -> list[str]:
+def conditions(text: str) -> list[str]:
     """Return the conditions that are named, or whose family is."""
     wanted = {word.strip() for word in text.split(",")}
     unknown = wanted - {word for one in CONDITIONS.values() for word in (one.name, one.family)}
@@ -263,7 +263,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="decides over unknown songs, places and noise")
     parser.add_argument("--lengths", type=_seconds, default=[10, 5, 3], help="lengths of clips in seconds: 10,5,3")
     parser.add_argument(
-        "--conditions", type=_conditions, default=list(CONDITIONS), help="names or families: clean,white+0dB"
+        "--conditions", type=conditions, default=list(CONDITIONS), help="names or families: clean,white+0dB"
     )
     parser.add_argument("--peers", type=_words, help="names of other systems; all by default, '' for none")
     parser.add_argument("--audfprint", type=Path, help="folder with audfprint.py, where it is not installed")
