@@ -1,9 +1,9 @@
 """How are more songs made than there are, so that the index is as full of chance as real music makes it?
 
-A made-up song is a medley of passages of one real song, in another key and at another tempo. So its peaks lie to each
+A made-up song is a medley of passages of one real song, at another tempo and in another key. So its peaks lie to each
 other as those of music do, some hashes are common and most are rare, and a song uses some of them again and again. Its
-landmarks are formed by the engine itself, so what the index finds by chance is in the peaks by chance too. Whether a
-real song meets as much by chance as among other real ones is told by `bench.scale`.
+landmarks are those of its peaks, so what the index finds by chance is in the peaks by chance too. Whether a real song
+meets as much by chance as among other real ones is told by `bench.scale`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from services.fingerprint.parameters import HIGHEST_BIN, LOWEST_BIN
 from services.matcher.evidence import frequencies_of, indexed_peaks
-from services.matcher.landmarks import song_landmarks
+from services.matcher.landmarks import PITCH_SHIFT, pairs
+from services.matcher.parameters import SONG_FAN_OUT, WIDEST_LEAP
 from services.matcher.segment import FRAME_BITS, Columns
 from shared.fingerprint import ALGORITHM, FRAME_RATE_HZ, STEPS_PER_BIN, Fingerprint
 
 PASSAGE_FRAMES = 1_000
 """Frames of a passage (16 s)."""
 
-KEYS = 3
-"""Semitones that a key is higher or lower at most. They are whole ones, for music is tuned to the same notes; farther
+KEYS = range(-3, 4)
+"""How many semitones higher each medley is heard. They are whole ones, for music is tuned to the same notes; farther
 away, much would leave the band that is listened to."""
 
 TEMPOS = 1.15
@@ -88,23 +90,17 @@ def made_up(material: Material, numbers: range, song_s: float, rng: Generator) -
         Decides over everything else.
     """
     length = int(song_s * FRAME_RATE_HZ)
-    times, peaks, levels = _medleys(material, len(numbers), length, rng)
+    medleys = -(-len(numbers) // len(KEYS))
+    times, peaks, levels = _medleys(material, medleys, length, rng)
     # All songs stand on one line of time, far apart, so that the time of a landmark is its posting.
-    landmarks = song_landmarks(Fingerprint(ALGORITHM, song_s, times, frequencies_of(peaks), levels))
-    edges = np.searchsorted(times, np.arange(len(numbers) + 1) << FRAME_BITS)
-    same = np.full(len(numbers), length, np.uint32)
-    return Columns(
-        [(name(number), 0) for number in numbers],
-        np.full(len(numbers), song_s, np.uint32),
-        np.arange(len(numbers), dtype=np.uint32),
-        np.zeros_like(same),
-        same,
-        landmarks.hashes,
-        landmarks.anchors,
-        np.diff(edges).astype(np.uint32),
-        times.astype(np.uint16),
-        peaks,
-    )
+    anchors, targets = pairs(Fingerprint(ALGORITHM, song_s, times, frequencies_of(peaks), levels), SONG_FAN_OUT)
+    versions = []
+    for turn, key in enumerate(KEYS):
+        own = numbers[turn * medleys : (turn + 1) * medleys]
+        end = np.searchsorted(times, len(own) << FRAME_BITS)
+        some = slice(0, np.searchsorted(anchors, end))
+        versions.append(_in_key(key, own, length, times[:end], peaks[:end], anchors[some], targets[some]))
+    return Columns.joined(versions)
 
 
 def _medleys(
@@ -114,7 +110,6 @@ def _medleys(
     passages = -(-length // PASSAGE_FRAMES)
     shares = material.lengths / material.lengths.sum()
     source = np.repeat(rng.choice(len(shares), songs, p=shares), passages)
-    key = np.repeat(2 ** (rng.integers(-KEYS, KEYS, songs, endpoint=True) / 12), passages)
     tempo = np.repeat(TEMPOS ** rng.uniform(-1, 1, songs), passages)
     taken = PASSAGE_FRAMES * tempo
     room = np.maximum(material.lengths[source] - taken, 1)
@@ -126,9 +121,57 @@ def _medleys(
     passage = np.repeat(np.arange(len(source)), counts)
     within = (material.times[from_peak] - begins[passage]) / tempo[passage]
     frames = passage % passages * PASSAGE_FRAMES + np.minimum(within, PASSAGE_FRAMES - 1).astype(int)
-    column = material.peaks[from_peak]
-    steps = np.rint(frequencies_of(column) * key[passage]).astype(np.uint16)
-    kept = (frames < length) & (steps >= LOWEST_BIN * STEPS_PER_BIN) & (steps <= HIGHEST_BIN * STEPS_PER_BIN)
+    kept = frames < length
     times = (passage // passages << FRAME_BITS) + frames
-    loudness = column - frequencies_of(column)
-    return times[kept].astype(np.uint32), (steps + loudness)[kept], material.levels[from_peak[kept]]
+    return times[kept].astype(np.uint32), material.peaks[from_peak[kept]], material.levels[from_peak[kept]]
+
+
+def _in_key(
+    key: int,
+    numbers: range,
+    length: int,
+    times: NDArray[np.uint32],
+    peaks: NDArray[np.uint16],
+    anchors: NDArray[np.int64],
+    targets: NDArray[np.int64],
+) -> Columns:
+    """Return what some songs bring, so many semitones higher. The same peaks are pairs in every key."""
+    steps = np.rint(frequencies_of(peaks) * np.float32(2 ** (key / 12))).astype(np.uint16)
+    kept = (steps >= LOWEST_BIN * STEPS_PER_BIN) & (steps <= HIGHEST_BIN * STEPS_PER_BIN)
+    hashes, postings = _landmarks(times, steps, kept, anchors, targets)
+    edges = np.searchsorted(times[kept], np.arange(len(numbers) + 1) << FRAME_BITS)
+    same = np.full(len(numbers), length, np.uint32)
+    return Columns(
+        [(name(number), 0) for number in numbers],
+        np.full(len(numbers), length / FRAME_RATE_HZ, np.uint32),
+        np.arange(len(numbers), dtype=np.uint32),
+        np.zeros_like(same),
+        same,
+        hashes,
+        postings,
+        np.diff(edges).astype(np.uint32),
+        times[kept].astype(np.uint16),
+        (steps + (peaks - frequencies_of(peaks)))[kept],
+    )
+
+
+@njit(cache=True, nogil=True)
+def _landmarks(
+    times: NDArray[np.uint32],
+    steps: NDArray[np.uint16],
+    kept: NDArray[np.bool_],
+    anchors: NDArray[np.int64],
+    targets: NDArray[np.int64],
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return hashes and times of landmarks, as `services.matcher.landmarks.hashed` does, in a fifth of the time."""
+    hashes, postings = np.empty(len(anchors), np.uint32), np.empty(len(anchors), np.uint32)
+    size = 0
+    for anchor, target in zip(anchors, targets):  # noqa: B905
+        bin_of_anchor = (np.int64(steps[anchor]) + STEPS_PER_BIN // 2) // STEPS_PER_BIN
+        leap = (np.int64(steps[target]) + STEPS_PER_BIN // 2) // STEPS_PER_BIN - bin_of_anchor
+        if kept[anchor] and kept[target] and abs(leap) <= WIDEST_LEAP:
+            gap = np.int64(times[target]) - np.int64(times[anchor])
+            hashes[size] = (bin_of_anchor & 0x1FF) << PITCH_SHIFT | (leap + WIDEST_LEAP) << 7 | gap
+            postings[size] = times[anchor]
+            size += 1
+    return hashes[:size], postings[:size]
