@@ -25,17 +25,17 @@ ONE_SHARD = [song_id for song_id in (f"song-{number}" for number in range(40_000
 class Parts:
     table: SqliteTable
     store: SongStore
-    library: Library
+    entries: Library
 
     async def contents(self, virtual: int = 7) -> Contents | None:
         """What the summary says."""
-        return (await self.library.summaries([virtual]))[virtual].contents
+        return (await self.entries.summaries([virtual]))[virtual].contents
 
     async def read(self, virtual: int = 7) -> list[LibraryEntry]:
         """Read a virtual shard and correct its summary, as replicas do."""
-        before = await self.library.summaries([virtual])
-        entries = await self.library.of_virtual_shard(virtual)
-        await self.library.correct_summaries(before, {virtual: Contents.of(entries)})
+        before = await self.entries.summaries([virtual])
+        entries = await self.entries.of_virtual_shard(virtual)
+        await self.entries.correct_summaries(before, {virtual: Contents.of(entries)})
         return entries
 
     async def make_ready(self, song_id: str) -> Song:
@@ -76,7 +76,7 @@ async def test_summaries_follow_songs_that_come_change_and_go(parts: Parts) -> N
         if rng.random() < 0.3:
             await parts.delete(live.pop(rng.randrange(len(live))))
 
-    entries = [one for one in await parts.library.of_virtual_shard(7) if not one.is_deleted]
+    entries = [one for one in await parts.entries.of_virtual_shard(7) if not one.is_deleted]
     assert {one.song_id: one.title for one in entries} == {one.song_id: one.title for one in live}
     assert await parts.contents() == Contents.of(entries)
 
@@ -111,11 +111,11 @@ async def test_summary_is_not_written_over_a_change_that_was_not_read(parts: Par
     if is_there:
         await parts.read()
         await parts.table.transact([count_in(LibraryEntry(ONE_SHARD[1], 3))])  # wrong, and to be corrected
-    before = await parts.library.summaries([7])
-    entries = await parts.library.of_virtual_shard(7)
+    before = await parts.entries.summaries([7])
+    entries = await parts.entries.of_virtual_shard(7)
     song = await parts.make_ready(ONE_SHARD[0])
 
-    await parts.library.correct_summaries(before, {7: Contents.of(entries)})
+    await parts.entries.correct_summaries(before, {7: Contents.of(entries)})
 
     assert await parts.contents() != Contents.of(entries)
     await parts.read()

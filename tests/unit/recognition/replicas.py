@@ -37,7 +37,7 @@ class Catalogue:
     live: dict[str, int] = field(default_factory=dict)
 
     @property
-    def library(self) -> Library:
+    def entries(self) -> Library:
         return Library(self.songs)
 
     @property
@@ -48,7 +48,7 @@ class Catalogue:
         """A replica with a folder of its own, not started."""
         snapshots = Snapshots(blobs, SMALL, name, every=timedelta(0)) if blobs is not None else None
         folder = self.folder / name
-        return Replica(SMALL, self.library, self.fingerprints, OFTEN, folder=folder, snapshots=snapshots)
+        return Replica(SMALL, self.entries, self.fingerprints, OFTEN, folder=folder, snapshots=snapshots)
 
     async def add(self, number: int) -> SongReady:
         """Make a song ready, and return the event that tells it."""
