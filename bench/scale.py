@@ -51,6 +51,9 @@ SECONDS_AT_ONCE = 60_000.0
 POSTINGS_IN_MEMORY = 300_000_000
 """Postings from which on the index is saved while it is filled: they take 1.7 GB."""
 
+SONG_S = 240.0
+"""Length of an ordinary song, in seconds."""
+
 MEMORY_BYTES = 20 << 30
 """Memory for which is told how many songs fit into it."""
 
@@ -115,12 +118,14 @@ def likeness(
     """Return how much made-up songs look like those that they are made of, to songs of which nothing is in either."""
     looked_up = np.concatenate([song_landmarks(song).hashes for song in others])
     real = np.concatenate([song_landmarks(song).hashes for song in sources])
-    columns = made_up(material, range(len(sources)), 240.0, generator(seed, "likeness"))
+    columns = made_up(material, range(len(sources)), SONG_S, generator(seed, "likeness"))
+    music_s = sum(song.duration_s for song in sources)
     figures = {
-        "real_hashes_per_s": len(real) / sum(song.duration_s for song in sources),
-        "made_up_hashes_per_s": len(columns.hashes) / 240.0 / len(sources),
-        "real_peaks_per_s": len(material.times) / sum(song.duration_s for song in sources),
-        "made_up_peaks_per_s": len(columns.peak_frames) / 240.0 / len(sources),
+        "packed_bytes_per_s": sum(len(song.pack()) for song in sources) / music_s,
+        "real_hashes_per_s": len(real) / music_s,
+        "made_up_hashes_per_s": len(columns.hashes) / SONG_S / len(sources),
+        "real_peaks_per_s": len(material.times) / music_s,
+        "made_up_peaks_per_s": len(columns.peak_frames) / SONG_S / len(sources),
     }
     for kind, hashes in (("real", real), ("made_up", columns.hashes)):
         of_each = np.bincount(hashes, minlength=1 << HASH_BITS)
@@ -177,31 +182,29 @@ def fill(index: Index, trial: Trial, first: int, until: int, arguments: argparse
     before = {id(segment) for segment in index.segments}
     with clock("merge"):
         index.merge()
+        index.save()
     merged = sum(len(segment.postings) for segment in index.segments if id(segment) not in before)
-    index.save()
     speeds: dict[str, float] = {}
     for work, (cpu_s, real_s) in clock.spent.items():
         done = merged if work == "merge" else postings
-        speeds |= {f"{work}_postings_per_cpu_s": done / cpu_s, f"{work}_postings_per_s": done / real_s}
+        if done:
+            speeds |= {f"{work}_postings_per_cpu_s": done / cpu_s, f"{work}_postings_per_s": done / real_s}
     return speeds
 
 
-def size(index: Index, seconds: float) -> dict[str, float]:
-    """Return how much memory and disk the index takes."""
+def size(index: Index, hashes_per_s: float) -> dict[str, float]:
+    """Return how much memory and disk the index takes, and how many ordinary songs, of real density, would fit."""
     stats = index.stats()
-    songs = sum(len(segment.table) for segment in index.segments)
     per_posting = stats.size_bytes / stats.postings
-    hashes_per_s = stats.postings / songs / seconds
     return {
         "songs": stats.songs,
         "segments": stats.segments,
         "postings": stats.postings,
-        "hashes_per_s": hashes_per_s,
         "memory_bytes_per_posting": per_posting,
         "disk_bytes_per_posting": stats.disk_bytes / stats.postings,
         "memory_bytes_per_song": stats.size_bytes / stats.songs,
         "disk_bytes_per_song": stats.disk_bytes / stats.songs,
-        "songs_in_20_GiB": int(MEMORY_BYTES / (per_posting * hashes_per_s * 240.0)),
+        "songs_in_20_GiB": int(MEMORY_BYTES / (per_posting * hashes_per_s * SONG_S)),
     }
 
 
@@ -362,7 +365,7 @@ def measure(trial: Trial, folder: Path, arguments: argparse.Namespace) -> dict[s
         clear = [one for one in trial.questions if one.clip.length_s == max(arguments.lengths) and one.answers]
         steps.append(
             {
-                **size(index, arguments.seconds),
+                **size(index, trial.likeness["real_hashes_per_s"]),
                 **speeds,
                 **opening,
                 **answers(index, trial.questions),
@@ -411,7 +414,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--music", type=Path, nargs="+", default=[], help="folders of audio files, searched deeply")
     parser.add_argument("--songs", type=_numbers, default=[1_000, 10_000], help="numbers of songs: 10000,100000")
-    parser.add_argument("--seconds", type=float, default=240.0, help="length of each made-up song, up to 1,000")
+    parser.add_argument("--seconds", type=float, default=SONG_S, help="length of each made-up song, up to 1,000")
     parser.add_argument("--clips", type=int, default=4, help="known clips per condition and length; as many unknown")
     parser.add_argument("--conditions", type=conditions, default=["clean", "pink+5dB", "pink+0dB"], help="of clips")
     parser.add_argument("--lengths", type=_numbers, default=[3, 5, 10], help="lengths of clips in seconds")
