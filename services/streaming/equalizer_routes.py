@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.streaming.equalizer import Equalizer, EqualizerSettings, equalizer, frequencies_hz
 from services.streaming.pictures import SVG, response_svg
@@ -106,6 +106,8 @@ class ChosenPreset(BaseModel):
 
 class NewChoice(BaseModel):
     """The name of the preset to be played."""
+
+    model_config = ConfigDict(extra="forbid")
 
     preset: PresetName = Field(min_length=1, max_length=MAX_NAME)
 

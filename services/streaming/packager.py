@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 from anyio import CapacityLimiter
+from prometheus_client import Counter
 
 from services.streaming.encoder import encode
 from services.streaming.measurements import MeasurementStore
@@ -25,6 +26,8 @@ from shared.storage.blobs import BlobStore
 from shared.storage.tables import ConditionFailed
 
 log = structlog.get_logger()
+
+PACKAGINGS = Counter("tunescout_packagings_total", "Packagings that ended: made, or the code of why not.", ["outcome"])
 
 
 class Packager:
@@ -84,6 +87,7 @@ class Packager:
             except Rejected as error:
                 if error.code != "blob_not_found":  # which means deleted meanwhile
                     await self._store.note_failure(song.song_id, Failure(error.code, error.reason))
+                PACKAGINGS.labels(error.code).inc()
                 log.warning("song.not_packaged", song_id=song.song_id, code=error.code, reason=error.reason)
                 return
             await self._measurements.put(song.song_id, encoding.measurement)
@@ -92,6 +96,7 @@ class Packager:
             async with asyncio.timeout(self._settings.package_deadline_s):
                 await self._upload(package, folder)
                 await self._keep(package, cause)
+            PACKAGINGS.labels("made").inc()
 
     async def _settle(self, cause: SongEvent) -> None:
         """Take its package from a song that was deleted meanwhile; when that was heard, there may have been none."""

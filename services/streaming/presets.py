@@ -36,6 +36,8 @@ BUILT_IN: Mapping[str, EqualizerSettings] = {
 def _checked(name: str) -> str:
     if not name.isprintable() or name != name.strip() or "/" in name or name in {".", ".."}:
         raise ValueError("a name has no control characters, no slash, and no space at its ends")
+    if "\N{REPLACEMENT CHARACTER}" in name:
+        raise ValueError("a name is UTF-8")
     return name
 
 

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.streaming.equalizer import EqualizerSettings, equalizer
 from services.streaming.pictures import SVG, render_svg
 from services.streaming.presets import MAX_NAME, PresetName, PresetStore
-from services.streaming.progress import follow
+from services.streaming.progress import Step, follow
 from services.streaming.renderer import Renderer
 from services.streaming.rendering import BitDepth, Format, RenderSpec
 from services.streaming.renders import Render, RenderStatus
@@ -28,6 +28,8 @@ RenderId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 class NewRender(BaseModel):
     """What is to be made of a song; without a preset and settings, what the equalizer plays of it."""
+
+    model_config = ConfigDict(extra="forbid")
 
     preset: Annotated[PresetName, Field(min_length=1, max_length=MAX_NAME)] | None = None
     settings: EqualizerSettings | None = None
@@ -129,7 +131,12 @@ def render_routes(renderer: Renderer, presets: PresetStore) -> APIRouter:
         render: Annotated[Render, Depends(existing)], last_event_id: Annotated[int, Header(ge=0)] = 0
     ) -> AsyncIterable[ServerSentEvent]:
         """Follow a render as server-sent events until it is ready or has failed."""
-        async for event in follow(renderer, render, body, after=last_event_id):
+
+        async def step() -> Step:
+            now = await renderer.get(render.song_id, render.render_id)
+            return Step(now.revision, await body(now), now.status.is_final)
+
+        async for event in follow(step, name="render", after=last_event_id):
             yield event
 
     @router.get("/{render_id}/picture.svg", response_class=Response, responses={200: {"content": {SVG: {}}}})

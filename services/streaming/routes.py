@@ -1,15 +1,18 @@
 """What can a client ask of streaming over HTTP?"""
 
-from __future__ import annotations
+# No `annotations` of the future here: a dependency that is defined in a function is read from the real annotation.
 
+from collections.abc import AsyncIterable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Header, Path
 from fastapi.responses import RedirectResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from services.streaming.manifests import DASH, MASTER
+from services.streaming.progress import Step, follow
 from services.streaming.service import PackagePlayback, PackageState, Playback, StreamingService
 from shared.runtime.identity import SignedIn
 from shared.runtime.problems import PROBLEM_RESPONSES
@@ -75,6 +78,23 @@ def routes(service: StreamingService, public_base: str) -> APIRouter:
         """Have the song packaged anew. Whoever is playing it goes on with the package that they have."""
         await service.request_package(identity, song_id)
         return _status(await service.package_state(song_id))
+
+    async def existing(identity: SignedIn, song_id: SongId) -> str:
+        await service.package_state(song_id)
+        return song_id
+
+    @router.get("/package/events", response_class=EventSourceResponse)
+    async def events(
+        song_id: Annotated[str, Depends(existing)], last_event_id: Annotated[int, Header(ge=0)] = 0
+    ) -> AsyncIterable[ServerSentEvent]:
+        """Follow a song as server-sent events until it is packaged, or turns out not to be packageable."""
+
+        async def step() -> Step:
+            status = _status(await service.package_state(song_id))
+            return Step(1 if status.status == "waiting" else 2, status, status.status != "waiting")
+
+        async for event in follow(step, name="package", after=last_event_id):
+            yield event
 
     return router
 

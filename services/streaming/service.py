@@ -113,6 +113,7 @@ class StreamingService:
         song = await self._song(song_id)
         if song.owner != owner.user_id and not owner.is_admin:
             raise Rejected("not_yours", "only its owner may have a song packaged again", status=403)
+        await self._packages.forget_failure(song_id)
         await self._bus.publish(SongPackageRequested(song_id=song_id, revision=song.revision))
 
     async def _song(self, song_id: str) -> LibraryEntry:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -32,6 +34,12 @@ def music(duration_s: float, seed: int = 1) -> NDArray[np.float32]:
         np.float32
     )
     return samples
+
+
+def told(events: httpx.Response) -> list[dict[str, Any]]:
+    """Return what server-sent events say."""
+    lines = events.text.splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 @dataclass(frozen=True)

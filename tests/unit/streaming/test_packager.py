@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import soundfile
 
@@ -31,6 +32,7 @@ from shared.runtime.identity import PublishedKeys
 from shared.runtime.settings import Settings
 from shared.storage.files import FolderStore
 from shared.storage.sqlite import SqliteTable
+from tests.unit.streaming.conftest import Listening, music, told
 from tests.unit.streaming.mortal import PLACES, SECRET
 from tunescout.synthesis import tune
 
@@ -115,19 +117,21 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
         await table.close()
 
 
-async def run_until_killed(folder: Path, place: str) -> int:
-    """Run the service in a process of its own and return how it ended."""
-    temp = folder / "tmp"
-    temp.mkdir(exist_ok=True)
+async def live_and_die(folder: Path) -> dict[str, int]:
+    """Run the service in processes of its own and return how each of them ended."""
+    # Not run as a module: the workers would import all of it again.
+    code = "import pathlib, sys; from tests.unit.streaming.mortal import *; live_and_die(pathlib.Path(sys.argv[1]))"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.unit.streaming.mortal", str(folder), place),
+        *(sys.executable, "-c", code, str(folder)),
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(temp)},
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process with threads can't be forked safely
+        stdout=asyncio.subprocess.PIPE,
     )
-    return await process.wait()
+    said, _ = await process.communicate()
+    return {place: int(code) for place, code in (line.split() for line in said.decode().splitlines())}
 
 
-@pytest.mark.timeout(300)  # six processes, one after the other
+@pytest.mark.timeout(300)  # six lives, one after the other
 async def test_a_song_whose_packaging_is_killed_in_five_places_ends_packaged_once_without_orphans(
     parts: Parts,
 ) -> None:
@@ -143,11 +147,7 @@ async def test_a_song_whose_packaging_is_killed_in_five_places_ends_packaged_onc
     await parts.bus.publish(READY)
     await parts.bus.close()
 
-    for place in PLACES:
-        assert await run_until_killed(parts.folder, place) == -signal.SIGKILL, place
-        for leftover in (parts.folder / "tmp").iterdir():
-            leftover.rename(parts.folder / f"{place}-{leftover.name}")  # the next process must not meet it
-    assert await run_until_killed(parts.folder, "never") == 0
+    assert await live_and_die(parts.folder) == dict.fromkeys(PLACES, -signal.SIGKILL) | {"never": 0}
 
     package = await parts.package()
     assert await parts.blobs_of_packages() == {package.prefix + name for name in (*package.files(), DESCRIPTION)}
@@ -233,3 +233,23 @@ async def test_a_song_that_is_deleted_while_it_is_packaged_leaves_nothing(parts:
 
     assert await parts.packages.find(SONG_ID) is None
     assert await parts.blobs_of_packages() == set()
+
+
+async def test_listeners_hear_when_a_song_is_packaged_or_why_it_is_not(
+    listening: Listening, listener: httpx.AsyncClient
+) -> None:
+    good, bad = await listening.add_song(music(0.5)), await listening.add_song(music(0.5))
+    await listening.runtime.blobs.put(f"songs/{bad}", b"RIFF, but no sound", content_type="audio/wav")
+
+    async def heard(song_id: str) -> list[dict[str, Any]]:
+        following = asyncio.create_task(listener.get(f"/v1/songs/{song_id}/package/events", timeout=60))
+        await asyncio.sleep(0.1)  # so that it hears of the time before, too
+        await listening.runtime.bus.publish(SongPackageRequested(song_id=song_id, revision=3))
+        return told(await following)
+
+    assert [one["status"] for one in await heard(good)] == ["waiting", "packaged"]
+    *before, end = await heard(bad)
+    assert [one["status"] for one in before] == ["waiting"]
+    assert (end["status"], end["code"]) == ("failed", "not_audio")
+    assert 'tunescout_packagings_total{outcome="not_audio"}' in (await listener.get("/metrics")).text
+    assert (await listener.get("/v1/songs/none/package/events")).status_code == 404

@@ -74,7 +74,7 @@ async def test_built_in_presets_are_there_and_stay(listener: httpx.AsyncClient) 
     assert (await listener.delete(f"{PRESETS}/flat", headers={"If-Match": "*"})).status_code == 409
 
 
-@pytest.mark.parametrize("name", ["%20x", "x%0A", "x" * 65, "%E2%80%AE"])
+@pytest.mark.parametrize("name", ["%20x", "x%0A", "x" * 65, "%E2%80%AE", "%FF"])
 async def test_names_that_cannot_be_shown_are_refused(listener: httpx.AsyncClient, name: str) -> None:
     assert (await listener.put(f"{PRESETS}/{name}", json={})).status_code == 422
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,9 @@ from shared.catalogue import SONGS, Library
 from shared.errors import Rejected
 from shared.events import RenderRequested
 from shared.messaging.outbox import Outbox
-from tests.unit.streaming.conftest import RATE_HZ, Listening, music
+from tests.unit.streaming.conftest import RATE_HZ, Listening, music, told
 
 WARM = {"bass_db": 4, "treble_db": -2.5}
-
-
-def told(events: httpx.Response) -> list[dict[str, Any]]:
-    lines = events.text.splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 async def finished(listener: httpx.AsyncClient, asked: httpx.Response) -> dict[str, Any]:
@@ -102,6 +96,7 @@ async def test_preset_is_rendered_by_name_and_the_chosen_one_without(
     both = await listener.post(url, json={"preset": "vocal", "settings": WARM})
     assert (both.status_code, both.json()["code"]) == (422, "preset_or_settings")
     assert (await listener.post(url, json={"preset": "none such"})).status_code == 404
+    assert (await listener.post(url, json={"bass_db": 3})).status_code == 422
     assert (await listener.post("/v1/songs/none/renders", json={})).status_code == 404
     assert (await listener.get(f"{url}/{32 * '0'}")).status_code == 404
     await finished(listener, named)
