@@ -106,7 +106,7 @@ class Alignment:
     first, last : int
         Frames of the clip between which peaks are heard.
     centre, spread : float
-        Mean and standard deviation of the frames of the clip at which peaks are heard.
+        Mean and standard deviation of the frames of the clip at which peaks are heard, by what they prove.
     """
 
     heard: int
@@ -290,24 +290,16 @@ def _score(
         count += 1
     if count == 0:
         return 0, 0.0, 0.0, 0, 0, 0.0, 0.0
-    score = 0.0
+    score, ratios, loudnesses, heard_at = 0.0, ratios[:count], loudnesses[:count], heard_at[:count]
+    worth = np.ones(count)
     for share in kept:
-        nats = 0.0
-        for loudness in range(_LOUDNESSES):
-            nats += missed[loudness] * np.log(1 - share[loudness])
-        for i in range(count):
-            nats += np.log(share[loudnesses[i]] * (ratios[i] - 1) + 1)
-        score = max(score, nats)
-    heard_at = heard_at[:count]
-    return (
-        count,
-        score,
-        offset - late / count,
-        heard_at[0],
-        heard_at[-1],
-        heard_at.mean(),
-        heard_at.std(),
-    )
+        nats = np.log(share[loudnesses] * (ratios - 1) + 1)
+        total = nats.sum() + (missed * np.log(1 - share)).sum()
+        if total > score:
+            score, worth = total, np.maximum(nats, 0.0) + LEAST_PART
+    centre = (worth * heard_at).sum() / worth.sum()
+    spread = np.sqrt((worth * (heard_at - centre) ** 2).sum() / worth.sum())
+    return count, score, offset - late / count, heard_at[0], heard_at[-1], centre, spread
 
 
 @njit(cache=True, nogil=True)

@@ -185,9 +185,9 @@ UNSURE_MARGIN = 20.0
 """Nats above the threshold up to which a clip is searched at other speeds: 1 % off, a refrain may fit better by chance
 than the right place does."""
 
-SURE_SCORE = 150.0
+SURE_SCORE = 300.0
 """Nats beyond which a place is not tried at other speeds, if it is heard all over the clip. 10 s that are 2 % fast or
-slow reach 130 at the straight speed, and 700 at their own."""
+slow reach 190 at the straight speed, and 900 at their own."""
 
 WARPED_PENALTY = 6.0
 """Nats that a place at another speed loses: so many more places were there for chance to find."""
