@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from shared.errors import Rejected
 from shared.sharding import entry_digest, virtual_shard
 from shared.storage.tables import (
     Absent,
@@ -177,6 +178,19 @@ class Library:
         item = await self._table.get(_key(song_id))
         entry = _entry(item) if item is not None else None
         return None if entry is None or entry.is_deleted else entry
+
+    async def require(self, song_id: str) -> LibraryEntry:
+        """Return the entry of a song that is in the library now.
+
+        Raises
+        ------
+        Rejected
+            There is no such song in the library (status 404).
+        """
+        song = await self.get(song_id)
+        if song is None:
+            raise Rejected("song_not_found", f"there is no song {song_id} in the library", status=404)
+        return song
 
     async def get_many(self, song_ids: Iterable[str]) -> dict[str, LibraryEntry]:
         """Return the entries of those of the songs that are in the library now."""

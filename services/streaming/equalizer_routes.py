@@ -199,13 +199,13 @@ def equalizer_routes(presets: PresetStore, library: Library) -> APIRouter:
     @router.get("/songs/{song_id}/equalizer")
     async def get_choice(identity: SignedIn, song_id: SongId) -> ChosenPreset:
         """Return the preset that plays a song to you: its own, your default, or flat."""
-        await _exists(library, song_id)
+        await library.require(song_id)
         return ChosenPreset.of(await presets.chosen(identity.user_id, song_id))
 
     @router.put("/songs/{song_id}/equalizer")
     async def put_choice(identity: SignedIn, song_id: SongId, choice: NewChoice) -> ChosenPreset:
         """Choose the preset that plays a song to you."""
-        await _exists(library, song_id)
+        await library.require(song_id)
         await presets.choose(identity.user_id, choice.preset, song_id)
         return ChosenPreset.of(await presets.chosen(identity.user_id, song_id))
 
@@ -215,11 +215,6 @@ def equalizer_routes(presets: PresetStore, library: Library) -> APIRouter:
         await presets.unchoose(identity.user_id, song_id)
 
     return router
-
-
-async def _exists(library: Library, song_id: str) -> None:
-    if await library.get(song_id) is None:
-        raise Rejected("song_not_found", f"there is no song {song_id} in the library", status=404)
 
 
 def _conflicts() -> dict[int | str, dict[str, object]]:

@@ -53,9 +53,7 @@ class MeasurementService:
         Unavailable
             It could not be asked for.
         """
-        song = await self._library.get(song_id)
-        if song is None:
-            raise Rejected("song_not_found", f"there is no song {song_id} in the library", status=404)
+        song = await self._library.require(song_id)
         found = await self._store.get(song_id)
         if isinstance(found, Rejected):
             raise found

@@ -14,7 +14,6 @@ from shared.errors import Rejected
 
 # Any replica of this service may be making it, so progress is read from the table, which all of them share.
 POLL_PAUSE_S = 0.5
-HEARTBEAT_S = 15.0
 LIFE_S = 3600.0
 
 
@@ -39,19 +38,15 @@ async def follow(read: Callable[[], Awaitable[Step]], *, name: str, after: int) 
     after : int
         The step that the client has seen: the `Last-Event-ID` of a stream that broke off, or 0.
     """
-    spoken_at = started_at = time.monotonic()
-    seen = after
-    while time.monotonic() - started_at < LIFE_S:
+    seen, ends_at = after, time.monotonic() + LIFE_S
+    while time.monotonic() < ends_at:
         try:
             step = await read()
         except Rejected:
             return
         if step.number > seen or step.is_last:
             yield ServerSentEvent(data=step.body, event=name, id=str(step.number))
-            seen, spoken_at = step.number, time.monotonic()
+            seen = step.number
         if step.is_last:
             return
-        if time.monotonic() - spoken_at > HEARTBEAT_S:
-            yield ServerSentEvent(comment="waiting")
-            spoken_at = time.monotonic()
         await asyncio.sleep(POLL_PAUSE_S)

@@ -54,7 +54,7 @@ class Renderer:
         Rejected
             There is no such song in the library (status 404), or it has too many renders (status 429).
         """
-        await self._song(song_id)
+        await self._library.require(song_id)
         render_id = spec.render_id(song_id)
         while True:
             found = await self._store.find(song_id, render_id)
@@ -115,12 +115,6 @@ class Renderer:
         if outlines is None:
             raise Rejected("render_not_ready", "this render is not ready yet", status=404)
         return outlines
-
-    async def _song(self, song_id: str) -> LibraryEntry:
-        song = await self._library.get(song_id)
-        if song is None:
-            raise Rejected("song_not_found", f"there is no song {song_id} in the library", status=404)
-        return song
 
     def _end_of_life(self) -> str:
         return (_now() + timedelta(seconds=self._settings.render_life_s)).isoformat()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from services.streaming.manifests import DASH, MASTER
 from services.streaming.progress import Step, follow
 from services.streaming.service import PackagePlayback, PackageState, Playback, StreamingService
+from services.streaming.store import KeptPackage
 from shared.runtime.identity import SignedIn
 from shared.runtime.problems import PROBLEM_RESPONSES
 
@@ -25,6 +26,11 @@ class Rendition(BaseModel):
 
     name: str
     bit_rate_bps: int
+
+    @classmethod
+    def all_of(cls, package: KeptPackage) -> "list[Rendition]":
+        """Return the HTTP form."""
+        return [cls(name=one.name, bit_rate_bps=one.bit_rate_bps) for one in package.renditions]
 
 
 class PackagedStream(BaseModel):
@@ -116,13 +122,13 @@ def _packaged(playback: PackagePlayback, public_base: str) -> PackagedStream:
         hls_url=f"{base}/{MASTER}",
         dash_url=f"{base}/{DASH}",
         expires_at=playback.grant.expires_at,
-        renditions=[Rendition(name=one.name, bit_rate_bps=one.bit_rate_bps) for one in package.renditions],
+        renditions=Rendition.all_of(package),
     )
 
 
 def _status(state: PackageState) -> PackageStatus:
     if state.package is not None:
-        renditions = [Rendition(name=one.name, bit_rate_bps=one.bit_rate_bps) for one in state.package.renditions]
+        renditions = Rendition.all_of(state.package)
         return PackageStatus(status="packaged", package_id=state.package.package_id, renditions=renditions)
     if state.failure is not None:
         return PackageStatus(status="failed", code=state.failure.code, reason=state.failure.reason)

@@ -72,7 +72,7 @@ class StreamingService:
         Rejected
             There is no such song in the library (status 404).
         """
-        song = await self._song(song_id)
+        song = await self._library.require(song_id)
         request = await self._blobs.sign_get(song.blob_key, valid_s=self._settings.url_s + round(song.duration_s))
         package = await self._play_package(user_id, song_id)
         log.info("playback.started", song_id=song_id, user_id=user_id)
@@ -99,7 +99,7 @@ class StreamingService:
         Rejected
             There is no such song in the library (status 404).
         """
-        await self._song(song_id)
+        await self._library.require(song_id)
         return PackageState(await self._packages.find(song_id), await self._packages.failure(song_id))
 
     async def request_package(self, owner: Identity, song_id: str) -> None:
@@ -110,14 +110,8 @@ class StreamingService:
         Rejected
             There is no such song in the library (status 404), or it is somebody else's (status 403).
         """
-        song = await self._song(song_id)
+        song = await self._library.require(song_id)
         if song.owner != owner.user_id and not owner.is_admin:
             raise Rejected("not_yours", "only its owner may have a song packaged again", status=403)
         await self._packages.forget_failure(song_id)
         await self._bus.publish(SongPackageRequested(song_id=song_id, revision=song.revision))
-
-    async def _song(self, song_id: str) -> LibraryEntry:
-        song = await self._library.get(song_id)
-        if song is None:
-            raise Rejected("song_not_found", f"there is no song {song_id} in the library", status=404)
-        return song
