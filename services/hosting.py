@@ -11,11 +11,13 @@ from typing import Any, cast
 import uvicorn
 from fastapi import FastAPI
 
+from shared.errors import Rejected
 from shared.messaging.bus import EventBus, Subscription
 from shared.runtime.adapters import blob_store, event_bus, table
 from shared.runtime.app import Process, Runtime, ServiceApp, web_app
 from shared.runtime.identity import PublishedKeys
 from shared.runtime.logging import configure_logging
+from shared.runtime.private_file import write_private
 from shared.runtime.settings import Settings
 
 SERVICES = ("auth", "streaming", "ingest", "fingerprint", "matcher", "gateway", "analytics")
@@ -73,6 +75,8 @@ def run(names: Sequence[str]) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Behind the gateway nobody else knocks, and it says where a request comes from.
+            forwarded_allow_ips=settings.trusted_proxies if "gateway" in chosen else "*",
             # Streams of events do not end by themselves.
             timeout_graceful_shutdown=max(1, round(settings.graceful_stop_s)),
         )
@@ -118,6 +122,21 @@ def _subscriptions(services: Sequence[ServiceApp]) -> list[Subscription[Any]]:
 def _is_sharded(subscription: Subscription[Any]) -> bool:
     # How many shards there are is known to the matchers alone, and a question without them has no answer anyway.
     return subscription.queue.startswith("matcher.")
+
+
+def rotate_keys() -> str | None:
+    """Let the next key sign tokens: in the data folder, or, where the keys are configured, in the text returned."""
+    from services.auth.keys import FILE_NAME, rotated
+    from services.auth.settings import AuthSettings
+
+    configured = AuthSettings().signing_key
+    if configured is not None:
+        return rotated(configured.get_secret_value().encode()).decode()
+    path = Settings().data_dir / FILE_NAME
+    if not path.exists():
+        raise Rejected("no_keys", f"there are no keys in {path.parent}: they are made when the service starts")
+    write_private(path, rotated(path.read_bytes()))
+    return None
 
 
 @contextlib.asynccontextmanager

@@ -34,6 +34,22 @@ class Rejected(Exception):
         return _rejected, (self.code, self.reason, self.status)
 
 
+class TooMany(Rejected):
+    """Somebody asks for more than their share of something; later it is granted again (status 429).
+
+    Parameters
+    ----------
+    reason : str
+        A sentence for whoever asks.
+    retry_after_s : float
+        When it will be granted, in seconds from now.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float) -> None:
+        super().__init__("too_many_requests", reason, status=429)
+        self.retry_after_s = retry_after_s
+
+
 def _rejected(code: str, reason: str, status: int) -> Rejected:
     return Rejected(code, reason, status=status)
 

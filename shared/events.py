@@ -242,6 +242,13 @@ class UserRegistered(Event):
     user_id: str
 
 
+class UserDeleted(Event):
+    """An account is gone, and what others keep of its owner is to go too."""
+
+    name: ClassVar[str] = "user.deleted"
+    user_id: str
+
+
 # --- Answers to questions: replies, not events ---
 
 
@@ -348,6 +355,7 @@ EVENTS: dict[str, type[Event]] = {
         QueryCompleted,
         PlaybackStarted,
         UserRegistered,
+        UserDeleted,
     )
 }
 """Every event by its name."""

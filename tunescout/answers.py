@@ -19,10 +19,15 @@ class Said(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
-class Tokens(Said):
-    """A pair of tokens: one to ask with, one to get the next pair with."""
+class AccessToken(Said):
+    """A token to ask with."""
 
     access_token: str
+
+
+class Tokens(AccessToken):
+    """A pair of tokens: one to ask with, one to get the next pair with."""
+
     refresh_token: str
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from shared.errors import Rejected, Unavailable
 from tunescout import session as sessions
-from tunescout.answers import FINAL, Identification, Registration, Said, Song, SongPage, Tokens
+from tunescout.answers import FINAL, AccessToken, Identification, Registration, Said, Song, SongPage, Tokens
 from tunescout.session import Account, Session
 
 S = TypeVar("S", bound=Said)
@@ -39,13 +39,18 @@ class Client:
         Base URL of the service.
     account : Account or None
         Who asks; None means whoever is logged in.
+    api_key : str or None
+        The key of a machine that asks, instead of either of them.
     patience_s : float
         How long one request is tried again while a service that has answered before is away, in seconds.
     """
 
-    def __init__(self, server: str, *, account: Account | None = None, patience_s: float = 60.0) -> None:
+    def __init__(
+        self, server: str, *, account: Account | None = None, api_key: str | None = None, patience_s: float = 60.0
+    ) -> None:
         self.server = server.rstrip("/")
         self._account = account
+        self._api_key = api_key
         self._patience_s = patience_s
         self._answered = False
         self._session: Session | None = None
@@ -64,15 +69,15 @@ class Client:
         await self._api.aclose()
         await self._store.aclose()
 
-    async def sign_up(self, username: str, password: str) -> None:
-        """Make an account.
+    async def sign_up(self, username: str, password: str, *, invite: str | None = None) -> None:
+        """Make an account, with the code of an invite where one is needed.
 
         Raises
         ------
         Rejected
             The name is taken, or the service refuses the name or the password.
         """
-        await self._ask("POST", "/v1/auth/signup", json={"username": username, "password": password})
+        await self._ask("POST", "/v1/auth/signup", json={"username": username, "password": password, "invite": invite})
 
     async def log_in(self, username: str, password: str) -> Session:
         """Log in and return the session, without storing it.
@@ -199,6 +204,10 @@ class Client:
         async with self._signing_in:
             if self._session != instead_of:
                 return  # Another task of this process was first.
+            if self._api_key is not None:
+                said = await self._ask("POST", "/v1/auth/token", json={"api_key": self._api_key})
+                self._session = Session(self.server, "", _read(AccessToken, said.content).access_token, "")
+                return
             if self._account is not None:
                 await self.log_in(self._account.username, self._account.password)
                 return

@@ -9,7 +9,7 @@ import platform
 import signal
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import typer
 from rich.text import Text
@@ -20,7 +20,7 @@ from tunescout import equalizing, offline, terminal
 from tunescout import session as sessions
 from tunescout.answers import Identification
 from tunescout.client import Client
-from tunescout.console import FAILED, Json, err, fail, out, perform, print_json, say
+from tunescout.console import FAILED, Json, err, explained, fail, out, perform, print_json, say
 from tunescout.importing import Outcome, Watcher, audio_files, import_files
 
 LARGEST_CLIP_BYTES = 25_000_000
@@ -36,6 +36,10 @@ dead_letters = typer.Typer(help="Messages that no service could handle.", no_arg
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(offline.app, name="index")
 app.command()(equalizing.equalize)
+keys = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+api_keys = typer.Typer(help="Keys of machines, for scripts and monitors.", no_args_is_help=True)
+app.add_typer(api_keys, name="api-keys")
 
 Server = Annotated[
     str | None,
@@ -205,9 +209,15 @@ def package(
 
 
 @app.command()
-def signup(username: Name, password: Password, server: Server = None, as_json: Json = False) -> None:
+def signup(
+    username: Name,
+    password: Password,
+    invite: Annotated[str | None, typer.Option(metavar="CODE", help="Where one is needed.", show_default=False)] = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
     """Make an account and log in with it."""
-    _log_in(server, username, password, as_json=as_json, sign_up=True)
+    _log_in(server, username, password, as_json=as_json, sign_up=True, invite=invite)
 
 
 @app.command()
@@ -216,11 +226,13 @@ def login(username: Name, password: Password, server: Server = None, as_json: Js
     _log_in(server, username, password, as_json=as_json, sign_up=False)
 
 
-def _log_in(server: str | None, username: str, password: str, *, as_json: bool, sign_up: bool) -> None:
+def _log_in(
+    server: str | None, username: str, password: str, *, as_json: bool, sign_up: bool, invite: str | None = None
+) -> None:
     async def ask() -> None:
         async with Client(_server_url(server)) as client:
             if sign_up:
-                await client.sign_up(username, password)
+                await client.sign_up(username, password, invite=invite)
             sessions.save(await client.log_in(username, password))
 
     perform(ask())
@@ -237,6 +249,71 @@ def logout(server: Server = None, as_json: Json = False) -> None:
 
     perform(ask())
     say({"server": _server_url(server)}, "logged out", as_json=as_json)
+
+
+@app.command()
+def invite(
+    role: Annotated[str, typer.Option(help="contributor or listener.")] = "contributor",
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Invite somebody: print a code that makes one account."""
+    made = perform(_answer(server, "POST", "/v1/auth/invites", json={"role": role}))
+    say(made, f"{made['code']}  for one {made['role']}, until {made['expires_at']}", as_json=as_json)
+
+
+@api_keys.command("create")
+def create_api_key(
+    name: Annotated[str, typer.Argument(help="What the machine is called.")],
+    scope: Annotated[list[str], typer.Option(help="read, identify, upload or write; may be repeated.")],
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key and print it, this once. Commands use the one in TUNESCOUT_API_KEY."""
+    made = perform(_answer(server, "POST", "/v1/auth/api-keys", json={"name": name, "scopes": scope}))
+    say(made, made["api_key"], as_json=as_json)
+
+
+@api_keys.command("list")
+def list_api_keys(server: Server = None, as_json: Json = False) -> None:
+    """List your keys, without what makes them keys; with --json, one a line."""
+    for key in perform(_answer(server, "GET", "/v1/auth/api-keys"))["api_keys"]:
+        say(key, f"{key['key_id']}  {key['name']}  {', '.join(key['scopes'])}", as_json=as_json)
+
+
+@api_keys.command("revoke")
+def revoke_api_key(
+    key_id: Annotated[str, typer.Argument(metavar="KEY", help="Its id, as the list shows it.")],
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key worthless."""
+    perform(_answer(server, "DELETE", f"/v1/auth/api-keys/{quote(key_id, safe='')}"))
+    say({"revoked": key_id}, "revoked", as_json=as_json)
+
+
+async def _answer(server: str | None, method: str, path: str, **options: Any) -> Any:
+    async with _client(server) as client:
+        answer = await client.ask(method, path, **options)
+        return answer.json() if answer.content else None
+
+
+@keys.command("rotate")
+def rotate_keys(data_dir: DataDir = None) -> None:
+    """Let the next key sign tokens; tokens of the one before stay good. Twice in ten minutes ends them early.
+
+    A running service takes it over in seconds. Where TUNESCOUT_AUTH_SIGNING_KEY is set, its next value is printed
+    instead: store it, and restart auth.
+    """
+    _set_environment(DATA_DIR=data_dir)
+    from services.hosting import rotate_keys as rotate
+
+    with explained():
+        rotated = rotate()
+    if rotated is None:
+        err.print("the next key signs from now on")
+    else:
+        typer.echo(rotated, nl=False)
 
 
 @app.command()
@@ -345,7 +422,9 @@ def _server_url(server: str | None) -> str:
 
 
 def _client(server: str | None) -> Client:
-    """Return a client of whoever is logged in, or else of the owner of this machine."""
+    """Return a client of a machine with a key, of whoever is logged in, or else of the owner of this machine."""
     url = _server_url(server)
+    if api_key := os.environ.get("TUNESCOUT_API_KEY"):
+        return Client(url, api_key=api_key)
     account = sessions.account_for(url, Settings().data_dir) if sessions.load(url) is None else None
     return Client(url, account=account)

@@ -7,13 +7,17 @@ import json
 import secrets
 from pathlib import Path
 
-from services.auth.keys import load_signing_key
+from services.auth.api_keys import ApiKeys
+from services.auth.keys import FILE_NAME, load_keys, watch
 from services.auth.passwords import Passwords
 from services.auth.routes import routes
 from services.auth.service import AuthService
+from services.auth.sessions import Sessions
 from services.auth.settings import AuthSettings
 from services.auth.store import ACCOUNTS, AccountStore
+from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.limits import LIMITS, RateLimits
 from shared.runtime.private_file import write_private
 from shared.runtime.settings import Settings
 
@@ -24,16 +28,26 @@ def build(runtime: Runtime) -> ServiceApp:
     """Wire auth."""
     settings = AuthSettings()
     common = runtime.settings
-    key = load_signing_key(settings.signing_key, environment=common.environment, data_dir=common.data_dir)
-    runtime.keys.publish(key.key_set)
-    store = AccountStore(runtime.table(ACCOUNTS))
-    service = AuthService(store, Passwords(), key, runtime.bus, settings)
+    keys = load_keys(settings.signing_key, environment=common.environment, data_dir=common.data_dir)
+    runtime.keys.publish(keys.key_set)
+    table = runtime.table(ACCOUNTS)
+    outbox = Outbox(table, ACCOUNTS.indexes[0], runtime.bus)
+    store = AccountStore(table, outbox)
+    sessions = Sessions(store, keys, settings)
+    service = AuthService(store, Passwords(), sessions, runtime.bus, settings)
+    api_keys = ApiKeys(store, keys, settings)
+    limits = RateLimits(runtime.table(LIMITS))
 
     async def start() -> None:
         if "gateway" in runtime.hosted and common.environment == "local":
             await _make_owner(service, store, common)
 
-    return ServiceApp("auth", router=routes(service, key), start=start)
+    async def follow_rotations() -> None:
+        if settings.signing_key is None:
+            await watch(keys, runtime.keys, common.data_dir / FILE_NAME)
+
+    router = routes(service, sessions, api_keys, keys, limits, settings)
+    return ServiceApp("auth", router=router, start=start, background=[outbox.relay, follow_rotations])
 
 
 async def _make_owner(service: AuthService, store: AccountStore, settings: Settings) -> None:
@@ -43,7 +57,7 @@ async def _make_owner(service: AuthService, store: AccountStore, settings: Setti
     if path.exists() or not has_users:
         password = await asyncio.to_thread(_owner_password, path, settings.public_base())
         if not has_users:
-            await service.add_user(OWNER, password, role="admin")
+            await service.add_user(OWNER, password, role="admin", is_first=True)
 
 
 def _owner_password(path: Path, server: str) -> str:

@@ -6,18 +6,22 @@ import asyncio
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+from pwdlib.hashers.bcrypt import BcryptHasher
 
 # RFC 9106 allows far more memory; 19 MiB, two passes, one lane is the OWASP floor and takes about 0.15 s of one core.
 MEMORY_KIB = 19 * 1024
 PASSES = 2
 HASHES_AT_ONCE = 2
+BCRYPT_BYTES = 72
+"""Bcrypt reads no more of a password. Older systems cut what is longer; here it matches none of their hashes."""
 
 
 class Passwords:
-    """Hashes and verifies passwords."""
+    """Hashes and verifies passwords; hashes of bcrypt, which an older system has left, are verified too."""
 
     def __init__(self) -> None:
-        self._hash = PasswordHash((Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1),))
+        argon2 = Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1)
+        self._hash = PasswordHash((argon2, BcryptHasher()))
         self._slots = asyncio.Semaphore(HASHES_AT_ONCE)
         self._nobody: str | None = None
 
@@ -26,9 +30,19 @@ class Passwords:
         async with self._slots:
             return await asyncio.to_thread(self._hash.hash, password)
 
-    async def verify(self, password: str, stored: str | None) -> bool:
-        """Compare with a stored hash; without one, take as long and answer no, so that nobody can probe for names."""
+    async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
+        """Compare with a stored hash; without one, take as long and answer no, so that nobody can probe for names.
+
+        Returns
+        -------
+        is_right : bool
+        better : str or None
+            A hash to store instead, where the stored one was made in another way than today's.
+        """
         if self._nobody is None:
             self._nobody = await self.hash("nobody has this password")
+        if stored is not None and BcryptHasher.identify(stored) and len(password.encode()) > BCRYPT_BYTES:
+            stored = None
         async with self._slots:
-            return await asyncio.to_thread(self._hash.verify, password, stored or self._nobody) and stored is not None
+            is_right, better = await asyncio.to_thread(self._hash.verify_and_update, password, stored or self._nobody)
+        return (is_right, better) if stored is not None else (False, None)

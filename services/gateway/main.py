@@ -13,6 +13,7 @@ from services.gateway.store import QUERIES, QueryStore
 from shared.catalogue import SONGS, Library
 from shared.messaging.inbox import ReplyInbox
 from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.limits import LIMITS, RateLimits
 from shared.storage.files import FolderStore
 
 
@@ -25,7 +26,7 @@ def build(runtime: Runtime) -> ServiceApp:
     service = QueryService(runtime.bus, inbox, runtime.blobs, library, history, settings)
     proxy = Proxy(runtime.settings.urls, runtime.hosted)
     router = APIRouter()
-    router.include_router(routes(service, settings))
+    router.include_router(routes(service, RateLimits(runtime.table(LIMITS)), settings))
     if isinstance(runtime.blobs, FolderStore):
         router.include_router(blob_routes(runtime.blobs))
     router.include_router(proxy.router)

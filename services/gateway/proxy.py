@@ -15,6 +15,8 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "proxy-authorization"}
 )
+# Whoever is behind believes what is said of the client, so it must be said by us.
+_NOT_HANDED_ON = _HOP_BY_HOP | {"x-forwarded-for"}
 # Long silences belong to server-sent events, which send a heartbeat every 15 s.
 _TIMEOUT = httpx.Timeout(connect=3, read=60, write=60, pool=10)
 # Each of them holds a connection, so that any bound on their number would let those who listen lock out all others.
@@ -62,7 +64,9 @@ class Proxy:
     async def _forward(self, client: httpx.AsyncClient, service: str, request: Request) -> StreamingResponse:
         if not {".", ".."}.isdisjoint(request.url.path.split("/")):  # httpx would follow them, to other routes
             raise Rejected("path_invalid", "a path has no steps that are . or ..", status=400)
-        headers = [(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP]
+        headers = [(name, value) for name, value in request.headers.items() if name not in _NOT_HANDED_ON]
+        if request.client is not None:
+            headers.append(("x-forwarded-for", request.client.host))
         outgoing = client.build_request(
             request.method,
             httpx.URL(path=request.url.path, query=request.url.query.encode()),

@@ -12,7 +12,8 @@ from services.gateway.schemas import Answer, AnswerPage
 from services.gateway.service import QueryService
 from services.gateway.settings import GatewaySettings
 from shared.errors import Rejected
-from shared.runtime.identity import SignedIn
+from shared.runtime.identity import Asking, SignedIn
+from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
 
 RECEIVE_DEADLINE_S = 60.0
@@ -30,7 +31,7 @@ _CLIP_BODY = {
 }
 
 
-def routes(service: QueryService, settings: GatewaySettings) -> APIRouter:
+def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings) -> APIRouter:
     """Return the routes under ``/v1/queries``."""
     router = APIRouter(
         prefix="/v1/queries",
@@ -41,11 +42,12 @@ def routes(service: QueryService, settings: GatewaySettings) -> APIRouter:
 
     @router.post("", openapi_extra=_CLIP_BODY)
     async def identify(
-        identity: SignedIn,
+        identity: Asking,
         request: Request,
         deadline_ms: Annotated[int | None, Query(ge=100, le=settings.max_deadline_ms)] = None,
     ) -> Answer:
         """Name the song of a clip, say where in the song it is, or say that it is not known."""
+        await limits.take("identify", identity.user_id, per_minute=settings.questions_per_minute)
         with service.place(deadline_ms):
             clip = await _read(request, settings.max_clip_bytes)
             return await service.identify(identity.user_id, clip, deadline_ms=deadline_ms)

@@ -16,4 +16,7 @@ class GatewaySettings(BaseSettings):
     default_deadline_ms: int = Field(10_000, description="How long a question may take unless it says so itself.")
     max_deadline_ms: int = Field(30_000, description="Longest deadline that a question may ask for.")
     max_queries: int = Field(100, ge=1, description="Questions under way at the same time; more are refused with 503.")
+    questions_per_minute: int = Field(
+        6000, ge=1, le=60_000, description="Questions of one user; more are refused with 429."
+    )
     history_life_s: int = Field(90 * 86400, description="How long answered questions are remembered, in seconds.")

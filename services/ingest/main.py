@@ -13,6 +13,7 @@ from shared.catalogue import SONGS
 from shared.messaging.inbox import ReplyInbox
 from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.limits import LIMITS, RateLimits
 
 
 def build(runtime: Runtime) -> ServiceApp:
@@ -28,7 +29,7 @@ def build(runtime: Runtime) -> ServiceApp:
     return ServiceApp(
         "ingest",
         subscriptions=subscriptions(service),
-        router=routes(service, runtime.blobs, settings),
+        router=routes(service, runtime.blobs, RateLimits(runtime.table(LIMITS)), settings),
         start=inbox.open,
         background=[outbox.relay, sweeper.run],
     )

@@ -15,7 +15,8 @@ from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Song, Status
 from shared.errors import Rejected
-from shared.runtime.identity import SignedIn
+from shared.runtime.identity import SignedIn, Uploader
+from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
 from shared.storage.blobs import BlobStore
 
@@ -23,7 +24,7 @@ COVER_URL_S = 300
 SongId = Annotated[str, Path(max_length=64)]
 
 
-def routes(service: IngestService, blobs: BlobStore, settings: IngestSettings) -> APIRouter:
+def routes(service: IngestService, blobs: BlobStore, limits: RateLimits, settings: IngestSettings) -> APIRouter:
     """Return the routes under ``/v1/songs``."""
     router = APIRouter(prefix="/v1/songs", tags=["songs"], responses=PROBLEM_RESPONSES)
 
@@ -35,11 +36,12 @@ def routes(service: IngestService, blobs: BlobStore, settings: IngestSettings) -
 
     @router.post("", status_code=201)
     async def register(
-        identity: SignedIn,
+        identity: Uploader,
         new: NewSong,
         idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
     ) -> RegisteredSong:
         """Register a song and get the presigned request, or requests, that upload it."""
+        await limits.take("upload", identity.user_id, per_minute=settings.uploads_per_minute)
         upload = await service.register(
             identity,
             file_name=new.file_name,
@@ -51,7 +53,7 @@ def routes(service: IngestService, blobs: BlobStore, settings: IngestSettings) -
         return RegisteredSong.of(upload, settings.part_bytes)
 
     @router.post("/{song_id}/complete", status_code=202)
-    async def complete(identity: SignedIn, song_id: SongId) -> SongBody:
+    async def complete(identity: Uploader, song_id: SongId) -> SongBody:
         """Say that the bytes are uploaded. Safe to repeat."""
         return await body(await service.complete(identity, song_id))
 

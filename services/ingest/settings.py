@@ -12,6 +12,9 @@ class IngestSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TUNESCOUT_INGEST_", extra="ignore", frozen=True)
 
     max_song_bytes: int = Field(1024**3, description="Largest upload that is accepted, in bytes.")
+    uploads_per_minute: int = Field(
+        1200, ge=1, le=60_000, description="Uploads that one user may register; more are refused with 429."
+    )
     multipart_above_bytes: int = Field(16 * 1024**2, description="Uploads larger than this are made in parts.")
     part_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2, description="Size of a part, in bytes.")
     upload_url_s: int = Field(900, description="Life of a presigned upload URL, in seconds.")

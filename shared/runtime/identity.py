@@ -6,12 +6,12 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import httpx
 import jwt
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from jwt.algorithms import OKPAlgorithm
 
 from shared.errors import Rejected, Unavailable
@@ -22,15 +22,34 @@ AUDIENCE = "tunescout-api"
 TOKEN_TYPE = "at+jwt"
 CLOCK_LEEWAY_S = 10
 REFETCH_PAUSE_S = 5.0
+KEYS_LIFE_S = 600.0
+"""So long keys are used before they are asked for again, because one may have been withdrawn."""
+
+Scope = Literal["read", "identify", "upload", "write"]
+"""What a token that was got for an API key is good for; `write` is every change that is neither of the other two."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody who has signed in."""
+    """Somebody who has signed in.
+
+    Parameters
+    ----------
+    role : str
+        ``listener``: searches, plays and asks; ``contributor``: uploads too; ``admin``: runs the instance.
+    session_id : str or None
+        The session that the token belongs to; None where a machine has got it for an API key.
+    scopes : frozenset of str or None
+        All that the token is good for; None for everything that the role permits.
+    """
 
     user_id: str
     username: str
     role: str
+    session_id: str | None = None
+    scopes: frozenset[str] | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -86,18 +105,22 @@ class PublishedKeys:
             ) from None
         except jwt.InvalidTokenError:
             raise Rejected("token_invalid", "the access token is not valid here; log in again", status=401) from None
-        return Identity(claims["sub"], str(claims.get("name", "")), str(claims.get("role", "listener")))
+        return _identity(claims)
 
     async def _find(self, key_id: str) -> Any:
-        if key_id not in self._keys and self._url is not None:
+        if self._url is not None and self._is_due(key_id):
             async with self._fetching:
-                if key_id not in self._keys and time.monotonic() - self._fetched_at >= REFETCH_PAUSE_S:
+                if self._is_due(key_id):
                     await self._fetch(self._url)
         if key_id in self._keys:
             return self._keys[key_id]
         if self._failure is not None:
             raise Unavailable("the keys of the auth service cannot be read") from self._failure
         raise jwt.InvalidTokenError("unknown key")
+
+    def _is_due(self, key_id: str) -> bool:
+        age_s = time.monotonic() - self._fetched_at
+        return age_s >= (KEYS_LIFE_S if key_id in self._keys else REFETCH_PAUSE_S)
 
     async def _fetch(self, url: str) -> None:
         try:
@@ -118,31 +141,80 @@ def _key_id(token: str) -> str:
     return str(header.get("kid"))
 
 
+def _identity(claims: dict[str, Any]) -> Identity:
+    scope, session_id = claims.get("scope"), claims.get("sid")
+    return Identity(
+        user_id=claims["sub"],
+        username=str(claims.get("name", "")),
+        role=str(claims.get("role", "listener")),
+        session_id=None if session_id is None else str(session_id),
+        scopes=None if scope is None else frozenset(str(scope).split()),
+    )
+
+
 _bearer = HTTPBearer(auto_error=False, description="An access token of `POST /v1/auth/login`.")
 
 
-async def signed_in(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Identity:
-    """Return who is asking, or refuse with 401."""
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def _verified(request: Request, credentials: Credentials) -> Identity:
     if credentials is None:
         raise Rejected("not_signed_in", "log in first: this needs an access token", status=401)
     keys: PublishedKeys = request.app.state.keys
     return await keys.verify(credentials.credentials)
 
 
+async def signed_in(
+    needed: SecurityScopes, request: Request, identity: Annotated[Identity, Depends(_verified)]
+) -> Identity:
+    """Return who is asking, or refuse with 401, or with 403 where the token is not good for this route.
+
+    A route that names no scope needs ``read`` where it only reads, else ``write``.
+    """
+    scopes = needed.scopes or ["read" if request.method in _SAFE_METHODS else "write"]
+    if identity.scopes is not None and not identity.scopes.issuperset(scopes):
+        reason = f"this needs a key with the scope {' and '.join(scopes)}"
+        raise Rejected("scope_missing", reason, status=403)
+    return identity
+
+
 SignedIn = Annotated[Identity, Depends(signed_in)]
 """A route's parameter of this type makes the route private."""
 
+Asking = Annotated[Identity, Security(signed_in, scopes=["identify"])]
+"""A route's parameter of this type makes the route private, and open to keys that may ask for the names of songs."""
 
-async def maybe_signed_in(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Identity | None:
+
+async def in_session(identity: Annotated[Identity, Depends(_verified)]) -> Identity:
+    """Return who is asking, if a person has signed in: a machine's key decides nothing about its owner's account."""
+    if identity.session_id is None:
+        raise Rejected("session_needed", "an API key cannot do this: log in with the password", status=403)
+    return identity
+
+
+InSession = Annotated[Identity, Depends(in_session)]
+"""A route's parameter of this type keeps the keys of machines out."""
+
+
+async def uploader(identity: SignedIn) -> Identity:
+    """Return who is asking, if they may add songs."""
+    if identity.role not in ("contributor", "admin"):
+        reason = f"a {identity.role} cannot upload: ask the admin for the role contributor"
+        raise Rejected("role_missing", reason, status=403)
+    return identity
+
+
+Uploader = Annotated[Identity, Security(uploader, scopes=["upload"])]
+"""A route's parameter of this type lets only those in who may add songs."""
+
+
+async def maybe_signed_in(request: Request, credentials: Credentials) -> Identity | None:
     """Return who is asking, if they say so and it is true."""
     if credentials is None:
         return None
     try:
-        return await signed_in(request, credentials)
+        return await _verified(request, credentials)
     except Rejected:
         return None
 

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from shared.errors import Rejected, Unavailable
+from shared.errors import Rejected, TooMany, Unavailable
 
 log = structlog.get_logger()
 
@@ -45,7 +45,10 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Rejected)
     async def on_rejected(request: Request, error: Rejected) -> JSONResponse:
-        return problem(request, error.status, error.code, error.reason)
+        answer = problem(request, error.status, error.code, error.reason)
+        if isinstance(error, TooMany):
+            answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+        return answer
 
     @app.exception_handler(Unavailable)
     async def on_unavailable(request: Request, error: Unavailable) -> JSONResponse:

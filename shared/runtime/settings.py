@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, description="Port to listen on, for HTTP and probes alike.", ge=0, le=65535)
     public_url: str | None = Field(None, description="The gateway as clients see it; unset means host and port.")
+    trusted_proxies: list[str] = Field(
+        default_factory=lambda: ["127.0.0.1"],
+        description="Addresses and networks in front of the gateway whose `X-Forwarded-For` is believed.",
+    )
     broker_url: SecretStr | None = Field(None, description="amqp:// URL of RabbitMQ; unset keeps events in memory.")
     tables: TableSettings = Field(default_factory=TableSettings, description="Where items are kept.")
     blobs: BlobSettings = Field(default_factory=BlobSettings, description="Where audio is kept.")

@@ -24,6 +24,7 @@ from shared.messaging.bus import Subscription
 from shared.messaging.inbox import ReplyInbox
 from shared.messaging.memory import MemoryBus
 from shared.runtime.identity import Identity, signed_in
+from shared.runtime.limits import LIMITS, RateLimits
 from shared.runtime.problems import install_problem_handlers
 from shared.storage.files import FolderStore
 from shared.storage.sqlite import SqliteTable
@@ -74,7 +75,7 @@ class Gateway:
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     """A gateway with two places, whose questions are answered when they are released."""
-    settings = GatewaySettings(max_queries=2)
+    settings = GatewaySettings(max_queries=2, questions_per_minute=5)
     bus, asked, released = MemoryBus(None), asyncio.Semaphore(0), asyncio.Event()
     await bus.connect()
 
@@ -86,12 +87,12 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     await bus.subscribe(Subscription(QuerySubmitted, refuse, queue="test.query-submitted", ttl_s=30))
     inbox = ReplyInbox(bus, "gateway")
     await inbox.open()
-    tables = [SqliteTable(tmp_path / "tables.sqlite", spec) for spec in (SONGS, QUERIES)]
+    tables = [SqliteTable(tmp_path / "tables.sqlite", spec) for spec in (SONGS, QUERIES, LIMITS)]
     blobs = FolderStore(tmp_path, base_url="http://test", secret=bytes(16))
     service = QueryService(bus, inbox, blobs, Library(tables[0]), QueryStore(tables[1], life_s=60), settings)
     app = FastAPI()
     install_problem_handlers(app)
-    app.include_router(routes(service, settings))
+    app.include_router(routes(service, RateLimits(tables[2]), settings))
     app.dependency_overrides[signed_in] = lambda: Identity("me", "me", "listener")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield Gateway(client, asked, released)
@@ -114,3 +115,12 @@ async def test_question_too_many_is_answered_503_with_the_time_to_come_back(gate
     assert int(refused.headers["retry-after"]) >= 1
     assert [(await one).status_code for one in waiting] == [200, 200]
     assert (await client.post("/v1/queries", content=b"clip")).json()["reason"] == "silence"
+
+
+async def test_questions_of_one_user_are_limited(gateway: Gateway) -> None:
+    gateway.released.set()
+
+    answers = [await gateway.client.post("/v1/queries", content=b"clip") for _ in range(6)]
+
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert int(answers[-1].headers["retry-after"]) >= 1

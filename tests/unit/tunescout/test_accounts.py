@@ -1,0 +1,59 @@
+"""Does the command line manage a real account, and ask as a machine?"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner, Result
+
+from tests.unit.auth.conftest import serve
+from tunescout.main import app
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """A running auth service."""
+    config = uvicorn.Config(serve(tmp_path).app, host="127.0.0.1", port=0, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+        assert thread.is_alive()
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments], env={"COLUMNS": "200"})
+
+
+def last_line(result: Result) -> str:
+    return result.stdout.splitlines()[-1]  # the service of the test logs to the same output
+
+
+def test_an_admin_invites_and_a_machine_asks_with_a_key(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESCOUT_SERVER", url)
+    signup = ("signup", "--password", "a long pass phrase", "--username")
+    assert run(*signup, "admin").exit_code == 0
+
+    code = json.loads(last_line(run("invite", "--role", "listener", "--json")))["code"]
+    made = json.loads(last_line(run("api-keys", "create", "radio", "--scope", "read", "--json")))
+    assert last_line(run("api-keys", "list")) == f"{made['key_id']}  radio  read"
+
+    monkeypatch.setenv("TUNESCOUT_API_KEY", made["api_key"])
+    assert "an API key cannot do this" in run("api-keys", "list").stderr
+    monkeypatch.delenv("TUNESCOUT_API_KEY")
+
+    assert last_line(run("api-keys", "revoke", made["key_id"])) == "revoked"
+    monkeypatch.setenv("TUNESCOUT_API_KEY", made["api_key"])
+    assert "unknown or was revoked" in run("api-keys", "list").stderr
+    monkeypatch.delenv("TUNESCOUT_API_KEY")
+    assert run(*signup, "listener", "--invite", code).exit_code == 0
+    assert "only the admin" in run("invite").stderr
