@@ -138,7 +138,10 @@ def candidates(
         most_postings,
     )
     keys.sort()
-    parts, bins, scores = _summits(keys, segment.songs, segment.lengths, length)
+    begins, heights = _heights(keys, segment.songs, segment.lengths, length)
+    if len(heights) > most:
+        begins = begins[heights >= np.partition(heights, -most)[-most]]  # no other part has one of the best places
+    parts, bins, scores = _summits(keys, begins, segment.lengths, length)
     if len(scores) > most:
         best = np.argpartition(-scores, most)[:most]
         parts, bins, scores = parts[best], bins[best], scores[best]
@@ -217,15 +220,44 @@ def _longest_list(counts: NDArray[np.int64], limit: int, most_postings: int) -> 
 
 
 @njit(cache=True, nogil=True)
-def _summits(
+def _heights(
     keys: NDArray[np.uint64], songs: NDArray[np.int64], lengths: Numbers, length: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return where the keys of every part that was hit begin, and the score of its highest pair of bins."""
+    room = min(len(songs), len(keys))
+    begins, heights = np.empty(room, np.int64), np.empty(room, np.float64)
+    size = begin = highest = total = here = before = 0
+    now = np.int64(keys[0] >> _WEIGHT_BITS) if len(keys) else np.int64(0)
+    for i in range(len(keys) + 1):
+        place = np.int64(keys[i] >> _WEIGHT_BITS) if i < len(keys) else np.int64(-1)
+        if place != now:
+            before, here = here if place == now + 1 else 0, 0
+            part = now >> _OFFSET_BITS
+            if place >> _OFFSET_BITS != part:
+                expected = total * 2 * BIN_FRAMES / (np.int64(lengths[part]) + length)
+                if songs[part] != REMOVED and highest > expected:
+                    begins[size], heights[size] = begin, (highest - expected) / _WEIGHT_UNIT
+                    size += 1
+                begin, highest, total, before = i, 0, 0, 0
+            now = place
+        if i < len(keys):
+            weight = int(np.int64(keys[i] & _WEIGHT_MASK))  # int() alone makes it unsigned
+            here += weight
+            total += weight
+            highest = max(highest, here + before)
+    return begins[:size], heights[:size]
+
+
+@njit(cache=True, nogil=True)
+def _summits(
+    keys: NDArray[np.uint64], begins: NDArray[np.int64], lengths: Numbers, length: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return parts, bins and scores of the highest pairs of neighbouring bins of every part that was hit."""
-    room = PLACES_PER_SONG * len(songs)
+    """Return parts, bins and scores of the highest pairs of neighbouring bins of the parts whose keys begin there."""
+    room = PLACES_PER_SONG * len(begins)
     parts, bins, scores = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64)
     highest, places = np.empty(PLACES_PER_SONG, np.int64), np.empty(PLACES_PER_SONG, np.int64)
-    size = begin = 0
-    while begin < len(keys):
+    size = 0
+    for begin in begins:
         part = int(keys[begin]) >> (_OFFSET_BITS + _WEIGHT_BITS)
         highest[:], places[:] = 0, -9
         least = total = before = 0
@@ -247,11 +279,10 @@ def _summits(
             before, bin_before = here, offset_bin
         expected = total * 2 * BIN_FRAMES / (np.int64(lengths[part]) + length)
         for place in range(PLACES_PER_SONG):
-            if songs[part] != REMOVED and highest[place] > expected:
+            if highest[place] > expected:
                 parts[size], bins[size] = part, places[place]
                 scores[size] = (highest[place] - expected) / _WEIGHT_UNIT
                 size += 1
-        begin = end
     return parts[:size], bins[:size], scores[:size]
 
 
