@@ -1,13 +1,14 @@
 """How soon is a song found that has just become ready, while others arrive?
 
-The songs are made up, but their way is the real one: fingerprint store, song store, outbox, broker, replicas. What is
-asked skips the decoding of a clip.
+The songs are made up, but their way is the real one: fingerprint store, song store, outbox, broker, replicas. Every
+replica tells how soon it knew of every song; for some of them a clip is asked for too, which skips its decoding.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -15,7 +16,9 @@ from multiprocessing.queues import Queue
 from types import TracebackType
 from typing import Self
 
+import httpx
 import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
 from ulid import ULID
 
 from services.ingest.songs import Song, Status
@@ -34,8 +37,11 @@ from shared.storage.tables import ConditionFailed
 SONG_S, CLIP_S = 60.0, 8.0
 PEAKS_PER_S = 29.0
 FILLERS = 8
-ONE_OF = 10
-"""One song of so many is asked for: asking for all would measure the asking."""
+ASKED_HZ = 1.0
+"""So many songs a second are asked for: more would measure the asking. A clip that a shard does not find is searched
+for at other speeds as well, which takes it 20 times as long as one that it finds, or longer."""
+WITHIN_MS = (100, 250, 500, 1000)
+"""Bounds that the histogram of the replicas has."""
 ASK_EVERY_S = 0.2
 PATIENCE_S = 30.0
 LONGEST_SILENCE_S = 60.0
@@ -66,9 +72,12 @@ class Arrivals:
     ----------
     settings : mapping
         The environment of the services.
+    replicas : sequence of str
+        Where the replicas of the matcher serve their metrics.
     """
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Mapping[str, str], replicas: Sequence[str] = ()) -> None:
+        self._replicas = replicas
         nested: dict[str, dict[str, str]] = {"tables": {}}
         prefix = "TUNESCOUT_TABLES__"
         nested["tables"] = {k.removeprefix(prefix).lower(): v for k, v in settings.items() if k.startswith(prefix)}
@@ -104,7 +113,15 @@ class Arrivals:
         await asyncio.gather(*(one() for _ in range(songs)))
 
     async def measure(self, *, rate_hz: float, seconds: float) -> dict[str, float | int]:
-        """Let songs arrive at a steady rate; return how soon they are found, in milliseconds after `song.ready`."""
+        """Let songs arrive at a steady rate; return how soon after `song.ready` they are known, and found.
+
+        Returns
+        -------
+        dict
+            ``known`` counts songs, for each replica that holds them; ``known_within_…`` are shares of it.
+            ``visible_…`` are the times until some of the songs were found, asking every 200 ms.
+        """
+        before = await self._known()
         processes = get_context("spawn")
         told = processes.Queue()
         # In a process of its own: storing songs would hold up the questions, and be taken for slow answers.
@@ -115,23 +132,39 @@ class Arrivals:
             asking.append(asyncio.create_task(self._ask(*arrived)))
         delays = await asyncio.gather(*asking)
         await asyncio.to_thread(arriving.join)
+        known = await self._known()
+        known.subtract(before)
         return {
             "songs": round(rate_hz * seconds),
             "asked": len(delays),
             "never_found": sum(not np.isfinite(delay) for delay in delays),
+            "known": known[float("inf")],
+            **{f"known_within_{ms}_ms": round(known[ms / 1000] / max(1, known[float("inf")]), 4) for ms in WITHIN_MS},
             **{f"visible_p{share}_ms": _percentile(delays, share) for share in (50, 95, 99, 100)},
         }
+
+    async def _known(self) -> Counter[float]:
+        """Return how many songs were known within how many seconds, by all replicas together since they started."""
+        known = Counter[float]()
+        async with httpx.AsyncClient() as client:
+            for replica in self._replicas:
+                metrics = await client.get(f"{replica}/metrics")
+                for family in text_string_to_metric_families(metrics.text):
+                    for sample in family.samples:
+                        if sample.name == "tunescout_matcher_change_seconds_bucket":
+                            known[float(sample.labels["le"])] += int(sample.value)
+        return known
 
     async def arrive_steadily(self, rate_hz: float, seconds: float) -> AsyncIterator[tuple[str, int, float]]:
         """Let songs arrive; yield id, seed and the time of `song.ready` of some of them, and wait for all."""
         arriving = set[asyncio.Task[tuple[str, int, float]]]()
         chosen = list[asyncio.Task[tuple[str, int, float]]]()
-        began_s = time.monotonic()
+        began_s, one_of = time.monotonic(), max(1, round(rate_hz / ASKED_HZ))
         for number in range(round(rate_hz * seconds)):
             await asyncio.sleep(began_s + number / rate_hz - time.monotonic())
             task = asyncio.create_task(self._arrive())
             arriving.add(task)
-            if number % ONE_OF == 0:
+            if number % one_of == 0:
                 chosen.append(task)
             while chosen and chosen[0].done():
                 yield chosen.pop(0).result()

@@ -67,7 +67,7 @@ async def run(stack: Stack, args: argparse.Namespace) -> Figures:
     """Go through all scenarios and return their figures."""
     figures: Figures = {"shards": args.shards, "replicas": args.replicas, "songs": args.songs, "rate_hz": args.rate}
     wanted = args.scenarios.split(",")
-    async with Listeners(stack.url) as listeners, Arrivals(stack.settings) as arrivals:
+    async with Listeners(stack.url) as listeners, Arrivals(stack.settings, stack.matcher_urls) as arrivals:
         await listeners.upload(stack.folder)
         await arrivals.fill(args.songs)
         if "speed" in wanted:

@@ -102,6 +102,7 @@ class Stack:
             "TUNESCOUT_URLS__AUTH": self._url("auth"),
             "TUNESCOUT_GRACEFUL_STOP_S": "4",
         }
+        self._urls: dict[str, str] = {}
         self.services = {name: self._service(name, name, self._port(name), {}) for name in SERVICES}
         self._matcher_ports = list(range(self.base_port + len(SERVICES), self.base_port + _SERVERS_OFFSET))
         self.add_generation(shards, replicas)
@@ -110,6 +111,11 @@ class Stack:
     def server_processes(self) -> list[Process]:
         """The processes of the servers."""
         return [process for server in self.servers.values() for process in server.processes]
+
+    @property
+    def matcher_urls(self) -> list[str]:
+        """Where the replicas of the matcher serve their probes and metrics."""
+        return [url for name, url in self._urls.items() if name in self.services and name.startswith("matcher")]
 
     def add_generation(self, shards: int, replicas: int = 1) -> dict[str, Process]:
         """Make the processes of an index of so many shards, to be started beside those that are there.
@@ -175,6 +181,7 @@ class Stack:
 
     def _service(self, name: str, kind: str, port: int, own: Mapping[str, str]) -> Process:
         folder = self.folder / "services" / name
+        self._urls[name] = f"http://127.0.0.1:{port}"
         return Process(
             name,
             [sys.executable, "-m", "services", kind],

@@ -207,22 +207,10 @@ class Index:
         ValueError
             The fingerprint is of another algorithm.
         """
-        known = self.revision(song_id)
-        if known is not None and revision <= known:
-            return False
-        key, segment = song_key(song_id), Segment.of_columns(_columns(song_id, revision, fingerprint))
-        with self._writing:
-            if revision <= self._known_revision(song_id, key):
-                return False
-            self._drop(song_id, key)
-            self._removed.drop(song_id, key)
-            self._publish(segment)
-            while len(self._segments) - 2 >= self._claimed and _belong_together(*self._segments[-2:]):
-                self._segments = (*self._segments[:-2], self._numbered(merge.merged(self._segments[-2:])))
-        return True
+        return self.add_many([(song_id, revision, fingerprint)], threads=1) == 1
 
     def add_many(self, songs: Iterable[tuple[str, int, Fingerprint]], *, threads: int = _PROCESSORS) -> int:
-        """Make many songs findable: faster than one by one.
+        """Make several songs findable, or many: faster than one by one.
 
         Parameters
         ----------
@@ -247,7 +235,8 @@ class Index:
                 newest = {song[0]: song for song in sorted(batch, key=lambda song: song[1])}
                 columns = pool.map(lambda song: _columns(*song), newest.values())
                 added += self.adopt(Segment.of_columns(Columns.joined(list(columns))))
-                if sum(one.file is None for one in self._segments) > _MOST_SEGMENTS:
+                is_full = len(batch) == _SONGS_AT_ONCE  # a few songs shall not wait for a merge
+                if is_full and sum(one.file is None for one in self._segments) > _MOST_SEGMENTS:
                     self.merge()
         return added
 
@@ -271,7 +260,17 @@ class Index:
             segment = segment.without(outdated) if outdated else segment
             if segment.alive.any():
                 self._publish(segment)
+                self._merge_last()
         return int(np.count_nonzero(segment.alive))
+
+    def _merge_last(self) -> None:
+        """Merge the last segments, if they are small: all at once, for a segment costs more than the songs in it."""
+        first, parts = len(self._segments) - 1, len(self._segments[-1].rows)
+        while first > self._claimed and _belongs_to(self._segments[first - 1], parts):
+            first -= 1
+            parts += len(self._segments[first].rows)
+        if first < len(self._segments) - 1:
+            self._segments = (*self._segments[:first], self._numbered(merge.merged(self._segments[first:])))
 
     def _may_know(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
         tables = [segment.table for segment in self._segments] + [self._removed.packed()]
@@ -633,9 +632,9 @@ def _columns(song_id: str, revision: int, fingerprint: Fingerprint) -> Columns:
     return Columns.of_song(song_id, revision, song_landmarks(_comparable(fingerprint)), fingerprint)
 
 
-def _belong_together(larger: Segment, smaller: Segment) -> bool:
-    parts = len(larger.rows) + len(smaller.rows)
-    return larger.file is None and len(larger.rows) <= 2 * len(smaller.rows) and parts <= _SMALL
+def _belongs_to(segment: Segment, later_parts: int) -> bool:
+    """Tell whether a segment is to be merged with later ones that have so many parts together."""
+    return segment.file is None and len(segment.rows) <= min(2 * later_parts, _SMALL - later_parts)
 
 
 def _groups(segments: Sequence[Segment], *, fully: bool) -> list[Sequence[Segment]]:

@@ -45,8 +45,6 @@ READS_AT_ONCE = 8
 SHARDS_AT_ONCE = 64
 """Virtual shards that are read before their songs are: few songs of each are read with few requests."""
 SONGS_AT_ONCE = 256
-FEW_SONGS = 8
-"""Songs up to which they are added one by one, each found at once."""
 RETRY_PAUSE_S = 1.0
 TEND_PAUSE_S = 5.0
 VERIFY_PAUSE_S = 86_400.0
@@ -199,11 +197,7 @@ class Replica:
             for entry in entries:
                 if entry.is_deleted:
                     self.index.remove(entry.song_id, entry.revision)
-            if len(found) > FEW_SONGS:
-                self.index.add_many(found)
-            else:
-                for song in found:
-                    self.index.add(*song)
+            self.index.add_many(found)
 
         async with self._changes:
             await asyncio.to_thread(change)

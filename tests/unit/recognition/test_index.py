@@ -96,6 +96,17 @@ def test_merging_leaves_few_segments_and_every_song() -> None:
         assert found == ([] if number % 3 == 0 else [str(number)])
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_songs_that_come_a_few_at_a_time_stay_in_few_segments_without_a_merge(at_once: int) -> None:
+    index = Index()
+    songs = [(str(seed), 1, random_fingerprint(seed, 10.0)) for seed in range(60)]
+    for first in range(0, len(songs), at_once):
+        assert index.add_many(songs[first : first + at_once]) == at_once
+    assert index.stats().segments <= 6
+    for name, _, song in songs:
+        assert index.search(excerpt(song, 2, 5))[0].song_id == name
+
+
 def test_a_clip_is_found_everywhere_in_a_song_of_two_hours() -> None:
     index = Index()
     mix = random_fingerprint(1, 7_200.0)
