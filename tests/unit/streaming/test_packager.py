@@ -64,9 +64,9 @@ class Parts:
     runtime: Runtime
     sweeper: Sweeper
 
-    async def add_song(self, seed: int = 60) -> None:
+    async def add_song(self, seed: int = 60, duration_s: float = 1.5) -> None:
         path = self.folder / "song.wav"
-        soundfile.write(path, tune(seed, 6.0, 44_100), 44_100)
+        soundfile.write(path, tune(seed, duration_s, 44_100), 44_100)
         await self.blobs.put(ENTRY.blob_key, path, content_type="audio/wav")
         await self.songs.put(ENTRY.item())
 
@@ -135,7 +135,7 @@ async def live_and_die(folder: Path) -> dict[str, int]:
 async def test_a_song_whose_packaging_is_killed_in_five_places_ends_packaged_once_without_orphans(
     parts: Parts,
 ) -> None:
-    await parts.add_song()
+    await parts.add_song(duration_s=6.0)
     await parts.bus.declare(parts.subscription(SongReady))
     heard: list[SongPackaged] = []
 
@@ -221,7 +221,7 @@ async def test_a_song_that_is_deleted_takes_its_package_with_it(parts: Parts) ->
 
 
 async def test_a_song_that_is_deleted_while_it_is_packaged_leaves_nothing(parts: Parts) -> None:
-    await parts.add_song()
+    await parts.add_song(duration_s=6.0)
     packaging = asyncio.create_task(parts.hear(READY))
     async with asyncio.timeout(60):
         while not await parts.blobs_of_packages():  # noqa: ASYNC110
