@@ -46,7 +46,11 @@ class AuthService:
             The name is taken, sign-up is closed, or needs an invite that is still good.
         """
         if not await self._store.has_users():
-            return await self.add_user(username, password, role="admin", is_first=True)
+            try:
+                return await self.add_user(username, password, role="admin", is_first=True)
+            except Rejected as refused:
+                if refused.code != "signup_overtaken":
+                    raise
         invite = await self._invite(invite_code)
         role = self._settings.signup_role if invite is None else invite.role
         return await self.add_user(username, password, role=role, invite=invite)
