@@ -127,17 +127,18 @@ class Arrivals:
         # In a process of its own: storing songs would hold up the questions, and be taken for slow answers.
         arriving = processes.Process(target=_arrive_all, args=(self._environment, rate_hz, seconds, told), daemon=True)
         arriving.start()
-        asking = list[asyncio.Task[float]]()
+        asking = list[asyncio.Task[float | None]]()
         while (arrived := await asyncio.to_thread(told.get, True, LONGEST_SILENCE_S)) is not None:
             asking.append(asyncio.create_task(self._ask(*arrived)))
-        delays = await asyncio.gather(*asking)
+        answered = await asyncio.gather(*asking)
+        delays = [PATIENCE_S * 1000 if delay is None else delay for delay in answered]
         await asyncio.to_thread(arriving.join)
         known = await self._known()
         known.subtract(before)
         return {
             "songs": round(rate_hz * seconds),
             "asked": len(delays),
-            "never_found": sum(not np.isfinite(delay) for delay in delays),
+            "never_found": sum(delay is None for delay in answered),
             "known": known[float("inf")],
             **{f"known_within_{ms}_ms": round(known[ms / 1000] / max(1, known[float("inf")]), 4) for ms in WITHIN_MS},
             **{f"visible_p{share}_ms": _percentile(delays, share) for share in (50, 95, 99, 100)},
@@ -195,7 +196,7 @@ class Arrivals:
                 continue  # amid another transaction on the summary of the virtual shard
             return song_id, seed, time.time()
 
-    async def _ask(self, song_id: str, seed: int, ready_at: float) -> float:
+    async def _ask(self, song_id: str, seed: int, ready_at: float) -> float | None:
         clip = clip_of(made_up(seed)).pack()
         first_at, in_a_row = 0.0, 0
         while time.time() < ready_at + PATIENCE_S:
@@ -208,7 +209,7 @@ class Arrivals:
             if in_a_row == SURE_AFTER:
                 return max(0.0, first_at - ready_at) * 1000
             await asyncio.sleep(ASK_EVERY_S)
-        return float("inf")
+        return None
 
     async def _is_found(self, song_id: str, clip: bytes) -> bool | None:
         """Tell whether the index finds the song now; None where a part of it did not answer in time."""
