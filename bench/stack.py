@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    os.environ["TUNESCOUT_STREAMING_PACKAGE_NEW_SONGS"] = "false"  # made-up songs have no audio
     with tempfile.TemporaryDirectory(prefix="tunescout-stack-") as folder:
         stack = Stack(Path(folder), args.base_port, args.shards, args.replicas, durable=True)
         os.environ.update({name: value for name, value in stack.settings.items() if name.startswith("AWS_")})
