@@ -73,6 +73,9 @@ THOROUGH = Effort(anchors=60, fan_out=20, postings=1_200_000, candidates=128)
 """For a clip of which the quick look made nothing sure. Of 288 clips of 3 s in a crowd as loud as the music and in
 rooms, 87 % have their place among the candidates; with 40 anchors and a fan-out of 12 they are 84 %."""
 
+LEAST_BUDGET = 8
+"""The smallest segment is read with this part of the budget of the largest, however small it is."""
+
 MOST_CLIP_FRAMES = 32_768
 """Frames of a clip that are searched (8.7 min): a bin of the coarse histogram has to fit into 15 bits."""
 

@@ -16,6 +16,7 @@ from services.matcher.landmarks import clip_landmarks, hashed, landmark_peaks, p
 from services.matcher.parameters import (
     BIN_FRAMES,
     BRIEF_SPREAD,
+    LEAST_BUDGET,
     MOST_CLIP_FRAMES,
     POLISH_GAIN,
     POLISH_MARGIN,
@@ -117,13 +118,17 @@ def _thorough(segments: Sequence[Segment], clip: Fingerprint, _: float) -> dict[
 
 
 def _straight(segments: Sequence[Segment], clip: Fingerprint, effort: Effort) -> list[_Proposal]:
-    """Return the best candidates of a clip as it is."""
+    """Return the best candidates of a clip as it is.
+
+    A smaller segment has fewer postings of each hash, so to read as many of its landmarks takes fewer postings.
+    """
     landmarks = clip_landmarks(clip, effort)
-    proposals = [
-        _Proposal(segment, one, STRAIGHT)
-        for segment in segments
-        for one in candidates(segment, landmarks, effort.candidates, effort.postings)
-    ]
+    largest = max((len(segment.postings) for segment in segments), default=0)
+    proposals = []
+    for segment in segments:
+        postings = max(effort.postings * len(segment.postings) // max(largest, 1), effort.postings // LEAST_BUDGET)
+        found = candidates(segment, landmarks, effort.candidates, postings)
+        proposals += [_Proposal(segment, one, STRAIGHT) for one in found]
     proposals.sort(key=lambda proposal: -proposal.candidate.score)
     return proposals[: effort.candidates]
 
