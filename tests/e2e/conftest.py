@@ -20,7 +20,7 @@ from tunescout.session import Account
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def packaging_on_demand() -> Iterator[None]:
     """Package only the songs whose packages are looked at; the others would take minutes of processor time."""
     with pytest.MonkeyPatch.context() as patch:
@@ -56,7 +56,7 @@ class OneProcess(Process):
                 return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
     process = OneProcess(tmp_path_factory.mktemp("one-process"))
     process.start()
@@ -64,7 +64,7 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess
     process.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("stack"))
     stack.start()
@@ -72,7 +72,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def durable_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack in which every part, the stores too, may be killed."""
     stack = Stack(tmp_path_factory.mktemp("durable-stack"), replicas=2, durable=True)
@@ -81,7 +81,7 @@ def durable_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack.kill()
 
 
-@pytest.fixture(scope="session", params=["one_process", "stack"])
+@pytest.fixture(scope="package", params=["one_process", "stack"])
 def url(request: pytest.FixtureRequest) -> str:
     """Where a running service is, in either way of running it."""
     service: OneProcess | Stack = request.getfixturevalue(request.param)

@@ -52,7 +52,7 @@ class Packaged:
 @cache
 def source() -> Samples:
     """A song whose two sides are different tunes, shape (frames, 2)."""
-    return np.stack([tune(seed, SONG_S, RATE_HZ) for seed in (40, 41)], axis=1)
+    return np.stack([tune(seed, SONG_S, RATE_HZ) for seed in (870, 871)], axis=1)
 
 
 async def packaged(client: Client, path: Path) -> Packaged:

@@ -10,14 +10,22 @@ const TAP = `
   });
 `;
 
+// The best quality from the first segment on: a busy machine must not make a player choose another one.
 const attach = {
   "hls.js": (audio, url) => {
-    const hls = new Hls();
+    const hls = new Hls({ autoStartLoad: false });
+    hls.on(Hls.Events.MANIFEST_PARSED, () => {
+      hls.currentLevel = hls.levels.length - 1;
+      hls.startLoad(0);
+    });
     hls.loadSource(url);
     hls.attachMedia(audio);
   },
   "dash.js": (audio, url) => {
-    dashjs.MediaPlayer().create().initialize(audio, url, false);
+    const dash = dashjs.MediaPlayer().create();
+    const abr = { autoSwitchBitrate: { audio: false }, initialBitrate: { audio: 100_000 } };
+    dash.updateSettings({ streaming: { abr } });
+    dash.initialize(audio, url, false);
   },
 };
 
