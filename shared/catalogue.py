@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import structlog
 
@@ -45,6 +45,9 @@ SONGS = TableSpec(
 )
 """The table of the ingest service. Others read only the library entries in it, through this module."""
 
+Visibility = Literal["private", "shared"]
+"""Who sees a song of the library: its owner alone, or all who have an account on this instance."""
+
 WRITES_AT_ONCE = 25
 _HALF = 1 << 32
 """The digest is summed in two halves, whose sums stay exact in every database."""
@@ -71,6 +74,11 @@ class LibraryEntry:
     content_type: str = ""
     cover_key: str | None = None
     is_deleted: bool = False
+    visibility: Visibility = "private"
+
+    def is_visible_to(self, user_id: str) -> bool:
+        """Tell whether somebody may know that this song exists; nobody sees another's private songs, admins neither."""
+        return self.visibility == "shared" or self.owner == user_id
 
     @property
     def key(self) -> Key:
