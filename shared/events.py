@@ -249,6 +249,17 @@ class UserDeleted(Event):
     user_id: str
 
 
+class AuditRecorded(Event):
+    """Somebody did, or was refused, something that concerns accounts, permissions or other people's things."""
+
+    name: ClassVar[str] = "audit.recorded"
+    action: str = Field(description="What was done or tried, for example `role.changed` or `login.refused`.")
+    actor: str | None = Field(default=None, description="The user who did it, where somebody had signed in.")
+    subject: str | None = Field(default=None, description="The id of what it was done to: a user, a session, a song.")
+    address: str | None = Field(default=None, description="An IPv4 address, or a network of IPv6.")
+    outcome: Literal["allowed", "refused"]
+
+
 # --- Answers to questions: replies, not events ---
 
 
@@ -356,6 +367,7 @@ EVENTS: dict[str, type[Event]] = {
         PlaybackStarted,
         UserRegistered,
         UserDeleted,
+        AuditRecorded,
     )
 }
 """Every event by its name."""
