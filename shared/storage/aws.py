@@ -17,6 +17,7 @@ CONNECT_TIMEOUT_S = 3
 ATTEMPTS = 3
 
 _TRY_AGAIN = {
+    "ConditionalRequestConflict",
     "InternalServerError",
     "LimitExceededException",
     "ProvisionedThroughputExceededException",

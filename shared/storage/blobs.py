@@ -16,6 +16,12 @@ MAX_KEY_BYTES = 512
 MIN_PART_BYTES = 5 * 1024 * 1024
 """Every part of an upload but the last has at least this size, as S3 demands it."""
 
+UPLOADS = "uploads/"
+"""Beginning of the keys that clients may write to; what is worth keeping is moved elsewhere."""
+
+LEFTOVER_DAYS = 7
+"""Age at which the store itself removes what is still under `UPLOADS`, and parts that were never joined."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
@@ -44,7 +50,11 @@ class BlobStore(Protocol):
     """
 
     async def open(self) -> None:
-        """Make the bucket and its CORS rules where they are missing."""
+        """Make the bucket, its CORS rules and its rules for leftovers where they are missing.
+
+        What is under `UPLOADS`, and parts that were never joined, vanish after `LEFTOVER_DAYS` where the store knows
+        such rules.
+        """
 
     async def put(self, key: str, data: bytes | Path, *, content_type: str) -> None:
         """Store a blob, replacing what is there in one step."""
@@ -72,6 +82,18 @@ class BlobStore(Protocol):
 
     async def sha256(self, key: str) -> str:
         """Return the hexadecimal SHA-256 of a blob's bytes, read in blocks."""
+
+    async def move(self, source: str, target: str) -> None:
+        """Give a blob another key, without reading it here. Repeating it is no error.
+
+        A blob that is at `target` already stays, and the one at `source` is removed: who can still write to `source`
+        cannot replace what was moved once.
+
+        Raises
+        ------
+        Rejected
+            There is no blob under either key (``blob_not_found``).
+        """
 
     async def delete(self, key: str) -> None:
         """Remove a blob; removing what is not there is no error."""

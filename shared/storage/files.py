@@ -22,7 +22,7 @@ from typing import ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 from shared.errors import Rejected, Unavailable
-from shared.storage.blobs import BlobInfo, SignedRequest, check_key, check_parts, not_found
+from shared.storage.blobs import LEFTOVER_DAYS, UPLOADS, BlobInfo, SignedRequest, check_key, check_parts, not_found
 from shared.storage.threads import Threads
 
 P = ParamSpec("P")
@@ -105,6 +105,9 @@ class FolderStore:
 
     async def sha256(self, key: str) -> str:  # noqa: D102
         return await self._run(self._sha256, key)
+
+    async def move(self, source: str, target: str) -> None:  # noqa: D102
+        await self._run(self._move, check_key(source), check_key(target))
 
     async def delete(self, key: str) -> None:  # noqa: D102
         await self._run(self._delete, key)
@@ -218,9 +221,14 @@ class FolderStore:
         for folder in (self._blobs, self._uploads, self._incoming):
             folder.mkdir(parents=True, exist_ok=True)
         for leftover in self._incoming.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another process removes them, too
-                if time.time() - leftover.stat().st_mtime > ABANDONED_AFTER_S:
-                    leftover.unlink()
+            if _is_older(leftover, ABANDONED_AFTER_S):
+                leftover.unlink(missing_ok=True)
+        for upload in self._uploads.iterdir():
+            if _is_older(upload, LEFTOVER_DAYS * 86400):
+                shutil.rmtree(upload, ignore_errors=True)
+        for path in (self._blobs / UPLOADS).rglob("*~data"):
+            if _is_older(path, LEFTOVER_DAYS * 86400):
+                self._delete(path.relative_to(self._blobs).as_posix().removesuffix("~data"))
 
     def _put(self, key: str, data: bytes | Path, content_type: str) -> None:
         with self._new() as (temp, file):
@@ -255,6 +263,17 @@ class FolderStore:
     def _sha256(self, key: str) -> str:
         with self._read(key) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _move(self, source: str, target: str) -> None:
+        blob, is_there = self._head(source), self._head(target) is not None
+        if blob is None and not is_there:
+            raise not_found(source)
+        if blob is not None and not is_there:
+            try:
+                self._keep(self.path(source), target, blob.content_type)
+            except FileNotFoundError:  # another process was faster
+                return self._move(source, target)
+        return self._delete(source)
 
     def _delete(self, key: str) -> None:
         path = self.path(key)
@@ -365,6 +384,13 @@ class FolderStore:
 
 def _type_beside(path: Path) -> Path:
     return path.with_name(path.name.removesuffix("~data") + "~type")
+
+
+def _is_older(path: Path, age_s: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > age_s
+    except FileNotFoundError:  # another process removes leftovers, too
+        return False
 
 
 def _at(epoch_s: float) -> datetime:

@@ -10,22 +10,36 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
 from botocore.exceptions import ClientError
 
 from shared.errors import Rejected
 from shared.runtime.settings import BlobSettings
 from shared.storage.aws import answering, aws_client, error_code
-from shared.storage.blobs import BlobInfo, SignedRequest, attachment, check_key, check_parts, not_found
+from shared.storage.blobs import (
+    LEFTOVER_DAYS,
+    UPLOADS,
+    BlobInfo,
+    SignedRequest,
+    attachment,
+    check_key,
+    check_parts,
+    not_found,
+)
 from shared.storage.threads import Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 CONNECTIONS = 16
 READ_TIMEOUT_S = 30.0
 DEADLINE_S = 300.0
 BLOCK_BYTES = 1024 * 1024
 CORS_MAX_AGE_S = 3600
+COPY_BYTES = 128 * 1024 * 1024
+"""Most that the store copies in one request, so that the answer comes within `READ_TIMEOUT_S`; S3 would allow 5 GiB."""
 
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 
@@ -60,6 +74,7 @@ class S3Store:
             if error_code(error) != "NoSuchCORSConfiguration":
                 raise
             await self._call(self._s3.put_bucket_cors, Bucket=self._bucket, CORSConfiguration=self._cors())
+        await self._call(self._sweep_leftovers)
 
     async def close(self) -> None:  # noqa: D102
         await self._threads.close()
@@ -76,16 +91,13 @@ class S3Store:
         await self._call(self._download, check_key(key), target)
 
     async def head(self, key: str) -> BlobInfo | None:  # noqa: D102
-        try:
-            found = await self._call(self._s3.head_object, Bucket=self._bucket, Key=check_key(key))
-        except ClientError as error:
-            if error_code(error) in _MISSING:
-                return None
-            raise
-        return BlobInfo(key, found["ContentLength"], found["ContentType"], found["LastModified"])
+        return await self._call(self._head, check_key(key))
 
     async def sha256(self, key: str) -> str:  # noqa: D102
         return await self._call(self._sha256, check_key(key))
+
+    async def move(self, source: str, target: str) -> None:  # noqa: D102
+        await self._call(self._move, check_key(source), check_key(target))
 
     async def delete(self, key: str) -> None:  # noqa: D102
         await self._call(self._s3.delete_object, Bucket=self._bucket, Key=check_key(key))
@@ -163,6 +175,61 @@ class S3Store:
         }
         return {"CORSRules": [rule]}
 
+    def _sweep_leftovers(self) -> None:
+        """Have the store remove what nobody finished; ours sweeps too, so that a store without such rules will do."""
+        try:
+            self._s3.get_bucket_lifecycle_configuration(Bucket=self._bucket)
+        except ClientError as missing:
+            try:
+                if error_code(missing) != "NoSuchLifecycleConfiguration":
+                    raise
+                self._s3.put_bucket_lifecycle_configuration(Bucket=self._bucket, LifecycleConfiguration=_leftovers())
+            except ClientError as error:
+                log.warning("blobs.leftovers_not_swept", bucket=self._bucket, reason=error_code(error))
+
+    def _move(self, source: str, target: str) -> None:
+        try:
+            self._copy(source, target)
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                if self._head(target) is None:
+                    raise not_found(source) from error
+                return
+            if error_code(error) != "PreconditionFailed":  # the blob at `target` stays
+                raise
+        self._s3.delete_object(Bucket=self._bucket, Key=source)
+
+    def _copy(self, source: str, target: str) -> None:
+        """Copy within the bucket, unless `target` is there."""
+        found = self._s3.head_object(Bucket=self._bucket, Key=source)
+        where = {"Bucket": self._bucket, "Key": target}
+        copied = {"CopySource": {"Bucket": self._bucket, "Key": source}}
+        if found["ContentLength"] <= COPY_BYTES:
+            self._s3.copy_object(**where, **copied, IfNoneMatch="*")
+            return
+        opened = self._s3.create_multipart_upload(**where, ContentType=found["ContentType"])
+        upload = where | {"UploadId": opened["UploadId"]}
+        try:
+            parts = []
+            for number, start in enumerate(range(0, found["ContentLength"], COPY_BYTES), start=1):
+                within = f"bytes={start}-{min(start + COPY_BYTES, found['ContentLength']) - 1}"
+                part = self._s3.upload_part_copy(**upload, **copied, PartNumber=number, CopySourceRange=within)
+                parts.append({"PartNumber": number, "ETag": part["CopyPartResult"]["ETag"]})
+            self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+        except BaseException:
+            with contextlib.suppress(ClientError):
+                self._s3.abort_multipart_upload(**upload)
+            raise
+
+    def _head(self, key: str) -> BlobInfo | None:
+        try:
+            found = self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                return None
+            raise
+        return BlobInfo(key, found["ContentLength"], found["ContentType"], found["LastModified"])
+
     def _put(self, key: str, data: bytes | Path, content_type: str) -> None:
         with contextlib.nullcontext(data) if isinstance(data, bytes) else data.open("rb") as body:
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
@@ -239,3 +306,9 @@ class S3Store:
     async def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with answering("s3"):
             return await self._threads.run(call, *args, **kwargs)
+
+
+def _leftovers() -> dict[str, Any]:
+    uploads = {"Expiration": {"Days": LEFTOVER_DAYS}, "Filter": {"Prefix": UPLOADS}}
+    parts = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": LEFTOVER_DAYS}, "Filter": {"Prefix": ""}}
+    return {"Rules": [uploads | {"ID": "uploads", "Status": "Enabled"}, parts | {"ID": "parts", "Status": "Enabled"}]}

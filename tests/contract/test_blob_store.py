@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,7 +21,8 @@ from services.gateway.blobs import blob_routes
 from shared.errors import Rejected, Unavailable
 from shared.runtime.problems import install_problem_handlers
 from shared.runtime.settings import BlobSettings
-from shared.storage.blobs import MIN_PART_BYTES, BlobStore, SignedRequest
+from shared.storage.aws import aws_client
+from shared.storage.blobs import LEFTOVER_DAYS, MIN_PART_BYTES, UPLOADS, BlobStore, SignedRequest
 from shared.storage.files import FolderStore
 from shared.storage.s3 import S3Store
 
@@ -157,6 +159,47 @@ class TestBlobs:
         assert await store.head(key) is None
         assert await store.list(key) == []
 
+    @pytest.mark.parametrize("size_bytes", [0, 5, 2 * MIN_PART_BYTES + 5])
+    async def test_a_moved_blob_has_its_bytes_and_its_type_under_the_new_key_alone(
+        self, store: BlobStore, key: str, monkeypatch: pytest.MonkeyPatch, size_bytes: int
+    ) -> None:
+        monkeypatch.setattr("shared.storage.s3.COPY_BYTES", MIN_PART_BYTES)  # so that this one is copied in parts
+        data, source = secrets.token_bytes(size_bytes), f"{UPLOADS}{key}"
+        await store.put(source, data, content_type="audio/flac")
+        for _ in range(2):
+            await store.move(source, key)
+            info = await store.head(key)
+            assert info is not None
+            assert (info.size_bytes, info.content_type) == (size_bytes, "audio/flac")
+            assert await store.get(key) == data
+            assert await store.head(source) is None
+            assert await store.list(source) == []
+
+    @pytest.mark.parametrize("size_bytes", [5, MIN_PART_BYTES + 5])
+    async def test_what_was_moved_once_cannot_be_replaced_by_moving_again(
+        self, store: BlobStore, key: str, monkeypatch: pytest.MonkeyPatch, size_bytes: int
+    ) -> None:
+        monkeypatch.setattr("shared.storage.s3.COPY_BYTES", MIN_PART_BYTES)
+        source = f"{UPLOADS}{key}"
+        for data in (b"first", bytes(size_bytes)):
+            await store.put(source, data, content_type="audio/flac")
+            await store.move(source, key)
+            assert await store.get(key) == b"first"
+            assert await store.head(source) is None
+
+    async def test_a_blob_that_is_moved_many_times_at_once_arrives_whole(self, store: BlobStore, key: str) -> None:
+        data, source = secrets.token_bytes(300_000), f"{UPLOADS}{key}"
+        await store.put(source, data, content_type="audio/flac")
+        await asyncio.gather(*(store.move(source, key) for _ in range(6)))
+        assert await store.get(key) == data
+        assert await store.head(source) is None
+
+    async def test_what_is_nowhere_cannot_be_moved(self, store: BlobStore, key: str) -> None:
+        with pytest.raises(Rejected) as refusal:
+            await store.move(f"{UPLOADS}{key}", key)
+        assert (refusal.value.code, refusal.value.status) == (MISSING, 404)
+        assert await store.head(key) is None
+
     async def test_lists_follow_the_order_of_keys(self, store: BlobStore) -> None:
         prefix = f"queries/{secrets.token_hex(8)}"
         names = ["b", "a", "a/b", "a0", "c/d/e", "B"]
@@ -182,6 +225,8 @@ class TestBlobs:
             store.sha256(bad),
             store.download(bad, tmp_path / "target"),
             store.delete(bad),
+            store.move(bad, "songs/good"),
+            store.move("songs/good", bad),
             store.sign_get(bad, valid_s=60),
             store.sign_put(bad, size_bytes=1, content_type="audio/flac", valid_s=60),
             store.open_multipart(bad, content_type="audio/flac"),
@@ -235,6 +280,17 @@ class TestSignedUploads:
         if forgery not in ("longer", "shorter", "DELETE"):
             assert answer.status_code == 403
         assert await store.list(key) == []
+
+    async def test_an_upload_that_was_moved_is_out_of_reach_of_its_url(
+        self, store: BlobStore, client: httpx.AsyncClient, key: str
+    ) -> None:
+        source = f"{UPLOADS}{key}"
+        signed = await store.sign_put(source, size_bytes=4, content_type="audio/flac", valid_s=60)
+        assert (await send(client, signed, b"good")).status_code == 200
+        await store.move(source, key)
+        assert (await send(client, signed, b"evil")).status_code == 200  # within its life, to where nothing matters
+        assert await store.get(key) == b"good"
+        await store.delete(source)
 
     async def test_urls_expire(self, store: BlobStore, client: httpx.AsyncClient, key: str) -> None:
         await store.put(key, b"data", content_type="audio/flac")
@@ -461,6 +517,19 @@ class TestFolder:
         assert answer.status_code in (403, 404)
         assert "hidden words" not in answer.text
 
+    async def test_what_nobody_finished_is_removed_after_days(
+        self, folder: FolderStore, key: str, tmp_path: Path
+    ) -> None:
+        old, new, song = f"{UPLOADS}{key}", f"{UPLOADS}{key}x", key
+        for name in (old, new, song):
+            await folder.put(name, b"data", content_type="audio/flac")
+        parts = [await folder.open_multipart(song, content_type="audio/flac") for _ in range(2)]
+        for path in (folder.path(old), folder.path(song), tmp_path / "root" / "uploads" / parts[0]):
+            os.utime(path, (0, 0))
+        await folder.open()
+        assert [await folder.head(name) is not None for name in (old, new, song)] == [False, True, True]
+        assert names_in(tmp_path / "root" / "uploads") == [parts[1]]
+
     async def test_a_url_of_another_secret_is_refused(
         self, folder: FolderStore, client: httpx.AsyncClient, key: str, tmp_path: Path
     ) -> None:
@@ -514,6 +583,26 @@ class TestS3:
         assert exposed == {"etag", "content-range", "accept-ranges"}
         for store in stores:
             await store.close()
+
+    async def test_the_bucket_sweeps_leftovers_by_itself_unless_its_owner_has_rules(
+        self, settings: BlobSettings, key: str
+    ) -> None:
+        store = S3Store(settings)
+        await store.open()
+        s3 = aws_client(
+            "s3", endpoint_url=settings.endpoint_url, region=settings.region, connections=1, read_timeout_s=9
+        )
+        bucket = settings.bucket
+        rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+        assert rules["uploads"]["Expiration"]["Days"] == LEFTOVER_DAYS
+        assert rules["uploads"]["Filter"]["Prefix"] == UPLOADS
+        assert rules["parts"]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == LEFTOVER_DAYS
+        own = {"ID": "own", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 1}}
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [own]})
+        await store.open()
+        assert [rule["ID"] for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]] == ["own"]
+        s3.close()
+        await store.close()
 
     async def test_urls_are_signed_for_the_endpoint_that_clients_see(
         self, settings: BlobSettings, client: httpx.AsyncClient, key: str
