@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -64,6 +65,8 @@ class Stack:
         Number of shards of the index, and how many processes hold each of them.
     durable : bool
         Use the DynamoDB that outlives `kill -9` instead of the stricter one.
+    doors : mapping of str to int
+        Ports at which services reach a server instead of its own: those of proxies, by the name of the server.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Stack:
         replicas: int = 1,
         *,
         durable: bool = False,
+        doors: Mapping[str, int] | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.base_port = base_port or free_block(_PORTS)
@@ -84,16 +88,17 @@ class Stack:
         self.s3 = SeaweedFS(self.folder / "s3", access_key, secret_key, port + 3)
         self.dynamodb = (Roto if durable else Ministack)(self.folder / "dynamodb", port + 8)
         self.servers: dict[str, Server] = {"rabbitmq": self.rabbitmq, "s3": self.s3, "dynamodb": self.dynamodb}
+        doors = doors or {}
         self.settings = {
             "AWS_ACCESS_KEY_ID": access_key,
             "AWS_SECRET_ACCESS_KEY": secret_key,
             "AWS_EC2_METADATA_DISABLED": "true",
             "TUNESCOUT_ENVIRONMENT": "local",
-            "TUNESCOUT_BROKER_URL": self.rabbitmq.url,
+            "TUNESCOUT_BROKER_URL": _through(doors.get("rabbitmq"), self.rabbitmq.url),
             "TUNESCOUT_TABLES__KIND": "dynamodb",
-            "TUNESCOUT_TABLES__ENDPOINT_URL": self.dynamodb.endpoint,
+            "TUNESCOUT_TABLES__ENDPOINT_URL": _through(doors.get("dynamodb"), self.dynamodb.endpoint),
             "TUNESCOUT_BLOBS__KIND": "s3",
-            "TUNESCOUT_BLOBS__ENDPOINT_URL": self.s3.endpoint,
+            "TUNESCOUT_BLOBS__ENDPOINT_URL": _through(doors.get("s3"), self.s3.endpoint),
             "TUNESCOUT_BLOBS__BUCKET": "tunescout",
             "TUNESCOUT_BLOBS__CORS_ORIGINS": json.dumps([self.url, self.url.replace("127.0.0.1", "localhost")]),
             "TUNESCOUT_PUBLIC_URL": self.url,
@@ -113,9 +118,14 @@ class Stack:
         return [process for server in self.servers.values() for process in server.processes]
 
     @property
+    def service_urls(self) -> dict[str, str]:
+        """Where each service serves its probes and metrics."""
+        return {name: url for name, url in self._urls.items() if name in self.services}
+
+    @property
     def matcher_urls(self) -> list[str]:
         """Where the replicas of the matcher serve their probes and metrics."""
-        return [url for name, url in self._urls.items() if name in self.services and name.startswith("matcher")]
+        return [url for name, url in self.service_urls.items() if name.startswith("matcher")]
 
     def add_generation(self, shards: int, replicas: int = 1) -> dict[str, Process]:
         """Make the processes of an index of so many shards, to be started beside those that are there.
@@ -225,6 +235,11 @@ class Stack:
         if done.returncode:
             said = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
             raise StartFailed(f"`tunescout declare` ended with status {done.returncode}:\n{said}")
+
+
+def _through(door: int | None, url: str) -> str:
+    """Return the URL with another port."""
+    return url if door is None else re.sub(r":\d+(/?)$", rf":{door}\1", url)
 
 
 def _at_once(actions: Iterable[Callable[[], None]]) -> None:
