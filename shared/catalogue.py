@@ -39,7 +39,6 @@ SONGS = TableSpec(
     indexes=(
         Index("pending", pk="pending", sk="pending_at"),
         Index("stage", pk="stage", sk="stage_since"),
-        Index("listing", pk="listing", sk="created_at"),
     ),
     expiry="expires_at",
 )
@@ -187,24 +186,24 @@ class Library:
         entry = _entry(item) if item is not None else None
         return None if entry is None or entry.is_deleted else entry
 
-    async def require(self, song_id: str) -> LibraryEntry:
-        """Return the entry of a song that is in the library now.
+    async def require(self, song_id: str, user_id: str) -> LibraryEntry:
+        """Return the entry of a song that is in the library now and that somebody may see.
 
         Raises
         ------
         Rejected
-            There is no such song in the library (status 404).
+            There is no such song in the library, or they may not know that there is (status 404, in the same words).
         """
         song = await self.get(song_id)
-        if song is None:
+        if song is None or not song.is_visible_to(user_id):
             raise Rejected("song_not_found", f"there is no song {song_id} in the library", status=404)
         return song
 
-    async def get_many(self, song_ids: Iterable[str]) -> dict[str, LibraryEntry]:
-        """Return the entries of those of the songs that are in the library now."""
+    async def get_visible(self, song_ids: Iterable[str], user_id: str) -> dict[str, LibraryEntry]:
+        """Return the entries of those of the songs that are in the library now and that somebody may see."""
         items = await self._table.batch_get([_key(song_id) for song_id in dict.fromkeys(song_ids)])
         entries = (_entry(item) for item in items.values())
-        return {entry.song_id: entry for entry in entries if not entry.is_deleted}
+        return {one.song_id: one for one in entries if not one.is_deleted and one.is_visible_to(user_id)}
 
     async def summaries(self, virtuals: Iterable[int]) -> dict[int, Summary]:
         """Return the summary of each of these virtual shards, as consistent reads see them."""

@@ -36,8 +36,8 @@ def proposed(replies: Sequence[Reply]) -> set[str]:
     return {match.song_id for reply in replies if isinstance(reply, ShardMatches) for match in reply.matches}
 
 
-def merge(replies: Sequence[Reply], library: Collection[str]) -> Verdict:
-    """Take the best candidates of all shards that are still in the library.
+def merge(replies: Sequence[Reply], *, visible: Collection[str]) -> Verdict:
+    """Take the best candidates of all shards that are still in the library and that the asker may see.
 
     A miss is only certain when every shard has answered. A hit is a hit, but while a shard is silent a better one may
     be missing, which `coverage` tells.
@@ -47,7 +47,7 @@ def merge(replies: Sequence[Reply], library: Collection[str]) -> Verdict:
     refused = next((reply for reply in replies if isinstance(reply, QuestionRefused)), None)
     if refused is not None:
         return Verdict("no_match", refused.code, refused.reason, None, (), covered, duration_ms)
-    ranked = [match for match in _ranked(replies) if match.song_id in library]
+    ranked = [match for match in _ranked(replies) if match.song_id in visible]
     if ranked and ranked[0].is_answer:
         return Verdict("match", None, None, ranked[0], tuple(ranked[1 : 1 + ALTERNATIVES]), covered, duration_ms)
     if covered < 1.0:

@@ -76,8 +76,8 @@ class QueryService:
         replies = await self._ask(query_id, clip, asked_at + timedelta(milliseconds=self._deadline_ms(deadline_ms)))
         if is_complete(replies):  # what a silent shard makes late says nothing about the others
             self._admission.learn((datetime.now(UTC) - asked_at).total_seconds(), among)
-        songs = await self._library.get_many(proposed(replies))
-        answer = _answer(query_id, merge(replies, songs), songs, asked_at)
+        songs = await self._library.get_visible(proposed(replies), user_id)
+        answer = _answer(query_id, merge(replies, visible=songs), songs, asked_at)
         await self._history.add(user_id, answer)
         await self._announce(answer)
         return answer

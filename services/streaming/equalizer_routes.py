@@ -199,19 +199,20 @@ def equalizer_routes(presets: PresetStore, library: Library) -> APIRouter:
     @router.get("/songs/{song_id}/equalizer")
     async def get_choice(identity: SignedIn, song_id: SongId) -> ChosenPreset:
         """Return the preset that plays a song to you: its own, your default, or flat."""
-        await library.require(song_id)
+        await library.require(song_id, identity.user_id)
         return ChosenPreset.of(await presets.chosen(identity.user_id, song_id))
 
     @router.put("/songs/{song_id}/equalizer")
     async def put_choice(identity: SignedIn, song_id: SongId, choice: NewChoice) -> ChosenPreset:
         """Choose the preset that plays a song to you."""
-        await library.require(song_id)
+        await library.require(song_id, identity.user_id)
         await presets.choose(identity.user_id, choice.preset, song_id)
         return ChosenPreset.of(await presets.chosen(identity.user_id, song_id))
 
     @router.delete("/songs/{song_id}/equalizer", status_code=204)
     async def delete_choice(identity: SignedIn, song_id: SongId) -> None:
         """Let your default play a song again."""
+        await library.require(song_id, identity.user_id)
         await presets.unchoose(identity.user_id, song_id)
 
     return router

@@ -44,7 +44,7 @@ def build(runtime: Runtime) -> ServiceApp:
     measuring = MeasurementService(measurements, library, runtime.blobs, runtime.bus, settings)
     router = APIRouter()
     router.include_router(routes(service, runtime.settings.public_base()))
-    router.include_router(media_routes(MediaService(grants, runtime.blobs, settings), settings))
+    router.include_router(media_routes(MediaService(grants, library, runtime.blobs, settings), settings))
     router.include_router(equalizer_routes(presets, library))
     router.include_router(measurement_routes(measuring, settings))
     router.include_router(render_routes(renderer, presets))

@@ -62,7 +62,7 @@ def measurement_routes(service: MeasurementService, settings: StreamingSettings)
         identity: SignedIn, song_id: SongId, response: Response, target_lufs: Target = None
     ) -> LoudnessBody | JSONResponse:
         """Return how loud a song is, and the gain for it."""
-        found = await service.of(song_id)
+        found = await service.of(identity.user_id, song_id)
         if found is None:
             return _being_measured()
         target = settings.target_lufs if target_lufs is None else target_lufs
@@ -78,7 +78,7 @@ def measurement_routes(service: MeasurementService, settings: StreamingSettings)
     @router.get("/waveform", response_model=WaveformBody)
     async def waveform(identity: SignedIn, song_id: SongId, response: Response) -> WaveformBody | JSONResponse:
         """Return the outline of a song."""
-        found = await service.of(song_id)
+        found = await service.of(identity.user_id, song_id)
         if found is None:
             return _being_measured()
         response.headers.update(_CACHING)
@@ -87,7 +87,7 @@ def measurement_routes(service: MeasurementService, settings: StreamingSettings)
     @router.get("/waveform.svg", response_class=Response, responses={200: {"content": {SVG: {}}}})
     async def waveform_picture(identity: SignedIn, song_id: SongId) -> Response:
         """Return the outline of a song as a picture."""
-        found = await service.of(song_id)
+        found = await service.of(identity.user_id, song_id)
         if found is None:
             return _being_measured()
         return Response(waveform_svg(found.waveform), media_type=SVG, headers=_CACHING)

@@ -43,17 +43,17 @@ class MeasurementService:
         self._audio_limits = DecodeLimits(max_duration_s=settings.max_song_s)
         self._limits = SandboxLimits(settings.measure_deadline_s, settings.package_memory_bytes)
 
-    async def of(self, song_id: str) -> Measurement | None:
+    async def of(self, user_id: str, song_id: str) -> Measurement | None:
         """Return what is known of a song, or have it measured and return None.
 
         Raises
         ------
         Rejected
-            There is no such song in the library (status 404), or it can't be measured (status 404).
+            They see no such song (status 404), or it can't be measured (status 404).
         Unavailable
             It could not be asked for.
         """
-        song = await self._library.require(song_id)
+        song = await self._library.require(song_id, user_id)
         found = await self._store.get(song_id)
         if isinstance(found, Rejected):
             raise found

@@ -19,6 +19,7 @@ from services.streaming.manifests import (
 )
 from services.streaming.package import DESCRIPTION, Package, Rendition, init_name, package_prefix, segment_name
 from services.streaming.settings import StreamingSettings
+from shared.catalogue import Library
 from shared.errors import Rejected
 from shared.storage.blobs import BlobStore
 
@@ -36,8 +37,9 @@ class Manifest:
 class MediaService:
     """Renders manifests, and signs segments. Every call raises `Rejected` (status 403) without a good grant."""
 
-    def __init__(self, grants: Grants, blobs: BlobStore, settings: StreamingSettings) -> None:
+    def __init__(self, grants: Grants, library: Library, blobs: BlobStore, settings: StreamingSettings) -> None:
         self._grants = grants
+        self._library = library
         self._blobs = blobs
         self._settings = settings
 
@@ -51,11 +53,14 @@ class MediaService:
     async def manifest(self, grant: Grant, name: str) -> Manifest:
         """Return a manifest of the package by its name.
 
+        Whoever does not see the song any more begins no other listening with a grant of before; what plays may end.
+
         Raises
         ------
         Rejected
-            There is no such manifest, or the package is gone (status 404).
+            They see no such song any more, there is no such manifest, or the package is gone (status 404).
         """
+        await self._library.require(grant.song_id, grant.user_id)
         package = await self._package(grant)
         if name == MASTER:
             return Manifest(master_playlist(package), HLS_TYPE)

@@ -46,15 +46,15 @@ class Renderer:
 
     # --- What people ask for ---
 
-    async def ask(self, song_id: str, spec: RenderSpec) -> Render:
+    async def ask(self, user_id: str, song_id: str, spec: RenderSpec) -> Render:
         """Return the render that this makes of a song: the one that is there, or a new one.
 
         Raises
         ------
         Rejected
-            There is no such song in the library (status 404), or it has too many renders (status 429).
+            They see no such song (status 404), or it has too many renders (status 429).
         """
-        await self._library.require(song_id)
+        await self._library.require(song_id, user_id)
         render_id = spec.render_id(song_id)
         while True:
             found = await self._store.find(song_id, render_id)
@@ -82,14 +82,15 @@ class Renderer:
         patience = timedelta(seconds=self._settings.render_deadline_s + PATIENCE_S)
         return not found.status.is_final and _now() - datetime.fromisoformat(found.asked_at) > patience
 
-    async def get(self, song_id: str, render_id: str) -> Render:
+    async def get(self, user_id: str, song_id: str, render_id: str) -> Render:
         """Return a render.
 
         Raises
         ------
         Rejected
-            There is none, or no longer (status 404).
+            They see no such song (status 404), or it has no such render, or no longer (status 404).
         """
+        await self._library.require(song_id, user_id)
         found = await self._store.find(song_id, render_id)
         if found is None or datetime.fromisoformat(found.expires_at) < _now():
             raise Rejected("render_not_found", f"there is no render {render_id} of this song", status=404)

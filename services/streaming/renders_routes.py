@@ -101,7 +101,7 @@ def render_routes(renderer: Renderer, presets: PresetStore) -> APIRouter:
         return RenderBody.of(render, await renderer.download(render))
 
     async def existing(identity: SignedIn, song_id: SongId, render_id: RenderId) -> Render:
-        return await renderer.get(song_id, render_id)
+        return await renderer.get(identity.user_id, song_id, render_id)
 
     async def settings_of(identity: Identity, song_id: str, new: NewRender) -> EqualizerSettings:
         if new.preset is not None and new.settings is not None:
@@ -116,7 +116,8 @@ def render_routes(renderer: Renderer, presets: PresetStore) -> APIRouter:
     async def ask(identity: SignedIn, song_id: SongId, new: NewRender, response: Response) -> RenderBody:
         """Have an equalized file made. Asking for the same again returns the same file, made once."""
         settings = await settings_of(identity, song_id, new)
-        render = await renderer.ask(song_id, RenderSpec(settings=settings, format=new.format, bit_depth=new.bit_depth))
+        spec = RenderSpec(settings=settings, format=new.format, bit_depth=new.bit_depth)
+        render = await renderer.ask(identity.user_id, song_id, spec)
         response.status_code = 200 if render.status is RenderStatus.READY else 202
         response.headers["Location"] = f"/v1/songs/{song_id}/renders/{render.render_id}"
         return await body(render)
@@ -128,12 +129,14 @@ def render_routes(renderer: Renderer, presets: PresetStore) -> APIRouter:
 
     @router.get("/{render_id}/events", response_class=EventSourceResponse)
     async def events(
-        render: Annotated[Render, Depends(existing)], last_event_id: Annotated[int, Header(ge=0)] = 0
+        identity: SignedIn,
+        render: Annotated[Render, Depends(existing)],
+        last_event_id: Annotated[int, Header(ge=0)] = 0,
     ) -> AsyncIterable[ServerSentEvent]:
         """Follow a render as server-sent events until it is ready or has failed."""
 
         async def step() -> Step:
-            now = await renderer.get(render.song_id, render.render_id)
+            now = await renderer.get(identity.user_id, render.song_id, render.render_id)
             return Step(now.revision, await body(now), now.status.is_final)
 
         async for event in follow(step, name="render", after=last_event_id):

@@ -77,26 +77,28 @@ def routes(service: StreamingService, public_base: str) -> APIRouter:
     @router.get("/package")
     async def package(identity: SignedIn, song_id: SongId) -> PackageStatus:
         """Tell whether the song can be streamed adaptively, or why not."""
-        return _status(await service.package_state(song_id))
+        return _status(await service.package_state(identity.user_id, song_id))
 
     @router.post("/package", status_code=202)
     async def package_again(identity: SignedIn, song_id: SongId) -> PackageStatus:
         """Have the song packaged anew. Whoever is playing it goes on with the package that they have."""
         await service.request_package(identity, song_id)
-        return _status(await service.package_state(song_id))
+        return _status(await service.package_state(identity.user_id, song_id))
 
-    async def existing(identity: SignedIn, song_id: SongId) -> str:
-        await service.package_state(song_id)
+    async def visible(identity: SignedIn, song_id: SongId) -> str:
+        await service.package_state(identity.user_id, song_id)
         return song_id
 
     @router.get("/package/events", response_class=EventSourceResponse)
     async def events(
-        song_id: Annotated[str, Depends(existing)], last_event_id: Annotated[int, Header(ge=0)] = 0
+        identity: SignedIn,
+        song_id: Annotated[str, Depends(visible)],
+        last_event_id: Annotated[int, Header(ge=0)] = 0,
     ) -> AsyncIterable[ServerSentEvent]:
         """Follow a song as server-sent events until it is packaged, or turns out not to be packageable."""
 
         async def step() -> Step:
-            status = _status(await service.package_state(song_id))
+            status = _status(await service.package_state(identity.user_id, song_id))
             return Step(1 if status.status == "waiting" else 2, status, status.status != "waiting")
 
         async for event in follow(step, name="package", after=last_event_id):

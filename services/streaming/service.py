@@ -70,9 +70,9 @@ class StreamingService:
         Raises
         ------
         Rejected
-            There is no such song in the library (status 404).
+            They see no such song (status 404).
         """
-        song = await self._library.require(song_id)
+        song = await self._library.require(song_id, user_id)
         request = await self._blobs.sign_get(song.blob_key, valid_s=self._settings.url_s + round(song.duration_s))
         package = await self._play_package(user_id, song_id)
         log.info("playback.started", song_id=song_id, user_id=user_id)
@@ -91,15 +91,15 @@ class StreamingService:
         grant, token = await self._grants.give(user_id, song_id, package.package_id, valid_s=valid_s)
         return PackagePlayback(package, grant, token)
 
-    async def package_state(self, song_id: str) -> PackageState:
+    async def package_state(self, user_id: str, song_id: str) -> PackageState:
         """Return the package of a song, or why it has none.
 
         Raises
         ------
         Rejected
-            There is no such song in the library (status 404).
+            They see no such song (status 404).
         """
-        await self._library.require(song_id)
+        await self._library.require(song_id, user_id)
         return PackageState(await self._packages.find(song_id), await self._packages.failure(song_id))
 
     async def request_package(self, owner: Identity, song_id: str) -> None:
@@ -108,9 +108,9 @@ class StreamingService:
         Raises
         ------
         Rejected
-            There is no such song in the library (status 404), or it is somebody else's (status 403).
+            They see no such song (status 404), or it is somebody else's (status 403).
         """
-        song = await self._library.require(song_id)
+        song = await self._library.require(song_id, owner.user_id)
         if song.owner != owner.user_id and not owner.is_admin:
             raise Rejected("not_yours", "only its owner may have a song packaged again", status=403)
         await self._packages.forget_failure(song_id)

@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from services.hosting import build
-from shared.catalogue import SONGS, LibraryEntry
+from shared.catalogue import SONGS, Library, LibraryEntry, Visibility
 from shared.events import SongDeleted
 from shared.runtime.app import Process, Runtime, web_app
 from shared.runtime.settings import Settings
@@ -48,7 +48,9 @@ class Listening:
     transport: httpx.ASGITransport
     folder: Path
 
-    async def add_song(self, samples: NDArray[np.float32], title: str = "Song") -> str:
+    async def add_song(
+        self, samples: NDArray[np.float32], title: str = "Song", *, owner: str = "", visibility: Visibility = "shared"
+    ) -> str:
         """Put a song into the library as if it had been there before anything listened to it."""
         song_id = secrets.token_hex(8)
         path = self.folder / song_id
@@ -56,6 +58,8 @@ class Listening:
         entry = LibraryEntry(
             song_id,
             revision=3,
+            owner=owner,
+            visibility=visibility,
             title=title,
             artist="Somebody",
             duration_s=len(samples) / RATE_HZ,
@@ -65,6 +69,11 @@ class Listening:
         await self.runtime.blobs.put(entry.blob_key, path, content_type=entry.content_type)
         await self.runtime.table(SONGS).put(entry.item())
         return song_id
+
+    async def unshare(self, song_id: str) -> None:
+        entry = await Library(self.runtime.table(SONGS)).get(song_id)
+        assert entry is not None
+        await self.runtime.table(SONGS).put(replace(entry, visibility="private").item())
 
     async def delete_song(self, song_id: str) -> None:
         await self.runtime.table(SONGS).put(LibraryEntry(song_id, revision=4, is_deleted=True).item())
@@ -77,10 +86,24 @@ class Listening:
     async def new_listener(self) -> AsyncIterator[httpx.AsyncClient]:
         """Return a client of somebody with a fresh account."""
         account = {"username": f"listener-{secrets.token_hex(6)}", "password": secrets.token_urlsafe(12)}
-        async with httpx.AsyncClient(
-            transport=self.transport, base_url=self.runtime.settings.public_base(), timeout=30
-        ) as client:
+        async with self._client() as client:
             await client.post("/v1/auth/signup", json=account)
+        async with self._signed_in(account) as client:
+            yield client
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Return a client of the person who runs the instance."""
+        owner = json.loads((self.runtime.settings.data_dir / "owner.json").read_text())
+        async with self._signed_in({name: owner[name] for name in ("username", "password")}) as client:
+            yield client
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=self.transport, base_url=self.runtime.settings.public_base(), timeout=30)
+
+    @asynccontextmanager
+    async def _signed_in(self, account: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+        async with self._client() as client:
             token = (await client.post("/v1/auth/login", json=account)).json()["access_token"]
             client.headers["Authorization"] = f"Bearer {token}"
             yield client

@@ -125,7 +125,7 @@ async def test_render_that_was_interrupted_begins_again_and_ends_once(
     renderer, store = own_renderer(listening)
     song = await listening.add_song(music(10))
     spec = RenderSpec(settings=EqualizerSettings(mid_db=3), format="m4a")
-    asked = await renderer.ask(song, spec)
+    asked = await renderer.ask("me", song, spec)
     event = RenderRequested(song_id=song, render_id=asked.render_id)
 
     interrupted = asyncio.create_task(renderer.on_render_requested(event))
@@ -152,14 +152,14 @@ async def test_number_of_renders_of_a_song_is_bounded(listening: Listening) -> N
     song = await listening.add_song(music(0.1))
     wishes = [RenderSpec(settings=EqualizerSettings(headroom_db=one), format="mp3") for one in (1.0, 2.0)]
     for number in range(MAX_RENDERS_OF_A_SONG - 1):
-        await renderer.ask(song, RenderSpec(settings=EqualizerSettings(headroom_db=number / 2 + 3), format="mp3"))
+        await renderer.ask("me", song, RenderSpec(settings=EqualizerSettings(headroom_db=number / 2 + 3), format="mp3"))
 
-    asked = await renderer.ask(song, wishes[0])
+    asked = await renderer.ask("me", song, wishes[0])
     with pytest.raises(Rejected) as refused:
-        await renderer.ask(song, wishes[1])
+        await renderer.ask("me", song, wishes[1])
 
     assert refused.value.status == 429
-    assert (await renderer.ask(song, wishes[0])).render_id == asked.render_id
+    assert (await renderer.ask("me", song, wishes[0])).render_id == asked.render_id
     await listening.delete_song(song)
 
 
