@@ -133,7 +133,7 @@ class Decision:
             blob_key=after.blob_key,
             content_type=after.content_type,
         )
-        await self._store.index_words(after)
+        await self._store.add_words(after)
         also = [claim_content(after), *publish_entry(after), keep_listed_for_a_moment(after.song_id)]
         await self._store.change(song, after, [event], also=also, overtaking=rivals)
         log.info("song.ready", song_id=song.song_id)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from services.ingest.service import IngestService
-from shared.events import SongDeleted, SongDuplicateDetected, SongFingerprinted, SongFingerprintFailed, SongRejected
+from shared.events import (
+    SongDeleted,
+    SongDuplicateDetected,
+    SongFingerprinted,
+    SongFingerprintFailed,
+    SongRejected,
+    UserDeleted,
+)
 from shared.messaging.bus import Subscription
 
 
@@ -17,4 +24,5 @@ def subscriptions(service: IngestService) -> list[Subscription[Any]]:
         Subscription(SongDuplicateDetected, service.on_song_ended, queue="ingest.song-duplicate-detected"),
         Subscription(SongRejected, service.on_song_ended, queue="ingest.song-rejected"),
         Subscription(SongDeleted, service.on_song_ended, queue="ingest.song-deleted"),
+        Subscription(UserDeleted, service.on_user_deleted, queue="ingest.user-deleted"),
     ]

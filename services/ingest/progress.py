@@ -11,6 +11,7 @@ from fastapi.sse import ServerSentEvent
 from services.ingest.schemas import SongBody
 from services.ingest.service import IngestService
 from shared.errors import Rejected
+from shared.runtime.identity import Identity
 
 # Any replica of this service may change the song, so progress is read from the table, which all of them share.
 POLL_PAUSE_S = 0.25
@@ -18,8 +19,10 @@ HEARTBEAT_S = 15.0
 LIFE_S = 1800.0
 
 
-async def follow(service: IngestService, song_id: str, *, after: int) -> AsyncIterator[ServerSentEvent]:
-    """Yield the song at each step after the given one, until its fate is known.
+async def follow(
+    service: IngestService, asking: Identity, song_id: str, *, after: int
+) -> AsyncIterator[ServerSentEvent]:
+    """Yield the song at each step after the given one, until its fate is known or it is not seen any more.
 
     Parameters
     ----------
@@ -30,12 +33,12 @@ async def follow(service: IngestService, song_id: str, *, after: int) -> AsyncIt
     seen: int | None = None
     while time.monotonic() - started_at < LIFE_S:
         try:
-            song = await service.get(song_id)
+            song = await service.get(asking, song_id)
         except Rejected:
-            return  # deleted meanwhile
+            return  # deleted, or no longer for them
         step = len(song.history)
         if step != seen and (step > after or seen is not None or song.status.is_final):
-            body = SongBody.of(song, await service.known_song(song))
+            body = SongBody.of(song, await service.known_songs(asking, [song]))
             yield ServerSentEvent(data=body, event="song", id=str(step))
             spoken_at = time.monotonic()
         if song.status.is_final:

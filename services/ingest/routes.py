@@ -10,12 +10,12 @@ from fastapi.responses import RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.ingest.progress import follow
-from services.ingest.schemas import NewSong, RegisteredSong, SongBody, SongPage, TypedTags
+from services.ingest.schemas import EditedSong, NewSong, RegisteredSong, SongBody, SongPage, UsageBody
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Song, Status
 from shared.errors import Rejected
-from shared.runtime.identity import SignedIn, Uploader
+from shared.runtime.identity import Identity, SignedIn, Uploader
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
 from shared.storage.blobs import BlobStore
@@ -28,11 +28,11 @@ def routes(service: IngestService, blobs: BlobStore, limits: RateLimits, setting
     """Return the routes under ``/v1/songs``."""
     router = APIRouter(prefix="/v1/songs", tags=["songs"], responses=PROBLEM_RESPONSES)
 
-    async def body(song: Song) -> SongBody:
-        return SongBody.of(song, await service.known_song(song))
+    async def body(identity: Identity, song: Song) -> SongBody:
+        return SongBody.of(song, await service.known_songs(identity, [song]))
 
     async def existing(identity: SignedIn, song_id: SongId) -> Song:
-        return await service.get(song_id)
+        return await service.get(identity, song_id)
 
     @router.post("", status_code=201)
     async def register(
@@ -49,13 +49,14 @@ def routes(service: IngestService, blobs: BlobStore, limits: RateLimits, setting
             content_type=new.content_type,
             typed=new.tags(),
             idempotency_key=idempotency_key,
+            visibility=new.visibility,
         )
-        return RegisteredSong.of(upload, settings.part_bytes)
+        return RegisteredSong.of(upload, await body(identity, upload.song), settings.part_bytes)
 
     @router.post("/{song_id}/complete", status_code=202)
     async def complete(identity: Uploader, song_id: SongId) -> SongBody:
         """Say that the bytes are uploaded. Safe to repeat."""
-        return await body(await service.complete(identity, song_id))
+        return await body(identity, await service.complete(identity, song_id))
 
     @router.get("")
     async def find(
@@ -65,23 +66,33 @@ def routes(service: IngestService, blobs: BlobStore, limits: RateLimits, setting
         artist: Annotated[str, Query(max_length=200)] = "",
         album: Annotated[str, Query(max_length=200)] = "",
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        mine: Annotated[bool, Query(description="Only songs of one's own.")] = False,
         cursor: Annotated[str | None, Query(max_length=2000)] = None,
     ) -> SongPage:
-        """List songs, newest first, or search by words in title, artist, album and ISRC."""
+        """List one's own songs and those shared by others, newest first, or search by words.
+
+        Words are looked for in title, artist, album and ISRC of songs that are ready.
+        """
         songs, following = await service.find(
-            query=q, status=status, artist=artist, album=album, limit=limit, cursor=cursor
+            identity, query=q, status=status, artist=artist, album=album, only_own=mine, limit=limit, cursor=cursor
         )
-        return SongPage(songs=[await body(song) for song in songs], next_cursor=following)
+        known = await service.known_songs(identity, songs)
+        return SongPage(songs=[SongBody.of(song, known) for song in songs], next_cursor=following)
+
+    @router.get("/usage")
+    async def usage(identity: SignedIn) -> UsageBody:
+        """Return how much one keeps here, and how much one may."""
+        return UsageBody.of(await service.usage(identity), service.quotas)
 
     @router.get("/{song_id}")
     async def get(identity: SignedIn, song_id: SongId) -> SongBody:
         """Return a song."""
-        return await body(await service.get(song_id))
+        return await body(identity, await service.get(identity, song_id))
 
     @router.patch("/{song_id}")
-    async def edit(identity: SignedIn, song_id: SongId, typed: TypedTags) -> SongBody:
-        """Change what is said about a song; a field set to null falls back to what the file says."""
-        return await body(await service.edit(identity, song_id, typed.tags()))
+    async def edit(identity: SignedIn, song_id: SongId, edited: EditedSong) -> SongBody:
+        """Change what is said about a song, or who sees it; a tag set to null falls back to what the file says."""
+        return await body(identity, await service.edit(identity, song_id, edited.tags(), edited.visibility))
 
     @router.delete("/{song_id}", status_code=204)
     async def delete(identity: SignedIn, song_id: SongId) -> None:
@@ -91,7 +102,7 @@ def routes(service: IngestService, blobs: BlobStore, limits: RateLimits, setting
     @router.get("/{song_id}/cover", status_code=307, response_class=RedirectResponse)
     async def cover(identity: SignedIn, song_id: SongId) -> RedirectResponse:
         """Redirect to the cover picture that the file carried."""
-        song = await service.get(song_id)
+        song = await service.get(identity, song_id)
         if song.cover_key is None or song.status is not Status.READY:
             raise Rejected("no_cover", "this song has no cover picture", status=404)
         request = await blobs.sign_get(song.cover_key, valid_s=COVER_URL_S)
@@ -99,10 +110,12 @@ def routes(service: IngestService, blobs: BlobStore, limits: RateLimits, setting
 
     @router.get("/{song_id}/events", response_class=EventSourceResponse)
     async def events(
-        song: Annotated[Song, Depends(existing)], last_event_id: Annotated[int, Header(ge=0)] = 0
+        identity: SignedIn,
+        song: Annotated[Song, Depends(existing)],
+        last_event_id: Annotated[int, Header(ge=0)] = 0,
     ) -> AsyncIterable[ServerSentEvent]:
         """Follow a song as server-sent events until its fate is known."""
-        async for event in follow(service, song.song_id, after=last_event_id):
+        async for event in follow(service, identity, song.song_id, after=last_event_id):
             yield event
 
     return router

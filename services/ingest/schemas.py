@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.ingest.service import Upload
-from services.ingest.songs import Change, Rejection, Song, Status
+from services.ingest.songs import Change, Duplicate, Rejection, Song, Status
+from services.ingest.usage import Quotas, Usage
+from shared.catalogue import Visibility
 from shared.events import AudioFormat, Tags
 from shared.storage.blobs import SignedRequest
 
@@ -40,8 +43,18 @@ class TypedTags(BaseModel):
         return Tags(**{name: getattr(self, name) for name in self.model_fields_set & TypedTags.model_fields.keys()})
 
 
+class EditedSong(TypedTags):
+    """What is to be changed about a song; fields that are not given keep their value."""
+
+    visibility: Visibility | None = Field(None, description="Who sees the song; null keeps it as it is.")
+
+
 class NewSong(TypedTags):
     """A file that somebody wants to upload."""
+
+    visibility: Visibility | None = Field(
+        None, description="Who sees the song when it is ready; null for what this instance has as its default."
+    )
 
     file_name: Text = Field(description="Shown to people, never used as a path.")
     size_bytes: int = Field(ge=0, description="Exactly how many bytes will be uploaded.")
@@ -91,15 +104,30 @@ class MultipartUpload(BaseModel):
 
 
 class DuplicateProof(BaseModel):
-    """Why an upload was refused as a duplicate."""
+    """Why an upload was refused as a duplicate; all is null where the known song is one that the asker may not see."""
 
-    song_id: str
-    title: str
-    artist: str
-    evidence: Literal["bytes", "sound"]
-    relation: str
-    overlap: float = Field(description="Share of the upload that the known song contains, 0 to 1.")
-    offset_ms: int = Field(description="Where in the known song the upload begins; may be negative.")
+    song_id: str | None = None
+    title: str | None = None
+    artist: str | None = None
+    evidence: Literal["bytes", "sound"] | None = None
+    relation: str | None = None
+    overlap: float | None = Field(None, description="Share of the upload that the known song contains, 0 to 1.")
+    offset_ms: int | None = Field(None, description="Where in the known song the upload begins; may be negative.")
+
+    @classmethod
+    def of(cls, duplicate: Duplicate, known: Song | None) -> DuplicateProof:
+        """Return what may be told to somebody who sees the known song, or does not (None)."""
+        if known is None:
+            return cls()
+        return cls(
+            song_id=known.song_id,
+            title=known.title,
+            artist=known.artist,
+            evidence="bytes" if duplicate.evidence == "bytes" else "sound",
+            relation=duplicate.relation,
+            overlap=duplicate.overlap,
+            offset_ms=duplicate.offset_ms,
+        )
 
 
 class SongBody(BaseModel):
@@ -120,25 +148,17 @@ class SongBody(BaseModel):
     audio_format: AudioFormat | None
     has_cover: bool
     owner: str
+    visibility: Visibility
     created_at: datetime
     rejection: Rejection | None
     duplicate: DuplicateProof | None
     history: list[Change]
 
     @classmethod
-    def of(cls, song: Song, known: Song | None = None) -> SongBody:
-        """Return the HTTP form; `known` is the song that it is a duplicate of."""
-        proof = None
-        if song.duplicate is not None:
-            proof = DuplicateProof(
-                song_id=song.duplicate.song_id,
-                title=known.title if known else "Unknown Title",
-                artist=known.artist if known else "Unknown Artist",
-                evidence="bytes" if song.duplicate.evidence == "bytes" else "sound",
-                relation=song.duplicate.relation,
-                overlap=song.duplicate.overlap,
-                offset_ms=song.duplicate.offset_ms,
-            )
+    def of(cls, song: Song, known: Mapping[str, Song]) -> SongBody:
+        """Return the HTTP form; `known` has the songs by id of which the asker may hear as originals."""
+        duplicate = song.duplicate
+        proof = DuplicateProof.of(duplicate, known.get(duplicate.song_id)) if duplicate is not None else None
         return cls(
             id=song.song_id,
             status=song.status,
@@ -155,6 +175,7 @@ class SongBody(BaseModel):
             audio_format=song.audio_format,
             has_cover=song.cover_key is not None,
             owner=song.owner,
+            visibility=song.visibility,
             created_at=datetime.fromisoformat(song.created_at),
             rejection=song.rejection,
             duplicate=proof,
@@ -171,7 +192,7 @@ class RegisteredSong(BaseModel):
     )
 
     @classmethod
-    def of(cls, upload: Upload, part_bytes: int) -> RegisteredSong:
+    def of(cls, upload: Upload, song: SongBody, part_bytes: int) -> RegisteredSong:
         """Return the HTTP form."""
         way: SingleUpload | MultipartUpload | None = None
         if upload.request is not None:
@@ -188,11 +209,35 @@ class RegisteredSong(BaseModel):
                     for part in upload.parts
                 ],
             )
-        return cls(song=SongBody.of(upload.song), upload=way)
+        return cls(song=song, upload=way)
 
 
 class SongPage(BaseModel):
-    """Some songs, and where to go on."""
+    """Some songs, and where to go on; a page may be short of its limit where few songs fit, the cursor counts."""
 
     songs: list[SongBody]
     next_cursor: str | None
+
+
+class Amount(BaseModel):
+    """How much of something is used, and how much may be."""
+
+    used: int
+    allowed: int | None = Field(description="Null where there is no limit.")
+
+
+class UsageBody(BaseModel):
+    """What somebody keeps here, and their quotas."""
+
+    songs: Amount
+    bytes: Amount
+    jobs: Amount = Field(description="Uploads that are not decided yet.")
+
+    @classmethod
+    def of(cls, used: Usage, quotas: Quotas) -> UsageBody:
+        """Return the HTTP form."""
+        return cls(
+            songs=Amount(used=used.songs, allowed=quotas.songs),
+            bytes=Amount(used=used.size_bytes, allowed=quotas.size_bytes),
+            jobs=Amount(used=used.jobs, allowed=quotas.jobs),
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,7 +21,9 @@ from services.ingest.store import (
     still_ready,
     unlist,
 )
+from services.ingest.usage import Quotas, Usage
 from services.ingest.words import matches, words_of
+from shared.catalogue import Visibility
 from shared.errors import Rejected
 from shared.events import (
     SongDeleted,
@@ -30,9 +34,10 @@ from shared.events import (
     SongRejected,
     SongUploaded,
     Tags,
+    UserDeleted,
 )
 from shared.runtime.identity import Identity
-from shared.storage.blobs import BlobStore, SignedRequest
+from shared.storage.blobs import UPLOADS, BlobStore, SignedRequest
 from shared.storage.tables import ConditionFailed, Write
 
 log = structlog.get_logger()
@@ -64,6 +69,7 @@ class IngestService:
         self._blobs = blobs
         self._decision = decision
         self._settings = settings
+        self.quotas = Quotas(settings.quota_songs, settings.quota_bytes, settings.quota_jobs)
 
     # --- What people ask for ---
 
@@ -76,43 +82,56 @@ class IngestService:
         content_type: str,
         typed: Tags,
         idempotency_key: str | None,
+        visibility: Visibility | None = None,
     ) -> Upload:
         """Begin an upload straight to the bucket.
 
         Raises
         ------
         Rejected
-            The file is too large (status 413).
+            The file is too large (status 413), or too much for the owner's quotas (403, or 429).
         """
         if size_bytes > self._settings.max_song_bytes:
             reason = f"the file has {size_bytes} bytes; at most {self._settings.max_song_bytes} are accepted"
             raise Rejected("too_large", reason, status=413)
-        new = Song(str(ULID()), owner.user_id, file_name, size_bytes, content_type, _now(), typed)
+        new = Song(
+            *(str(ULID()), owner.user_id, file_name, size_bytes, content_type, _now(), typed),
+            visibility=visibility or self._settings.visibility,
+        )
         if size_bytes > self._settings.multipart_above_bytes:
-            upload_id = await self._blobs.open_multipart(new.blob_key, content_type=content_type)
+            upload_id = await self._blobs.open_multipart(new.upload_key, content_type=content_type)
             new = new.revised(upload_id=upload_id)
-        request = f"{file_name}|{size_bytes}|{content_type}|{typed.model_dump_json()}"
-        song = await self._store.add(new, idempotency_key, hashlib.sha256(request.encode()).hexdigest())
+        request = f"{file_name}|{size_bytes}|{content_type}|{typed.model_dump_json()}|{visibility}"
+        digest = hashlib.sha256(request.encode()).hexdigest()
+        try:
+            song = await self._store.add(new, idempotency_key, digest, quotas=self.quotas)
+        except Rejected:
+            await self._forget_parts(new)
+            raise
         if song.song_id == new.song_id:
             log.info("song.registered", song_id=song.song_id, size_bytes=size_bytes)
-        elif new.upload_id is not None:  # the same request made a song before
-            await self._blobs.abort_multipart(new.blob_key, new.upload_id)
+        else:  # the same request made a song before
+            await self._forget_parts(new)
         return await self._sign(song)
 
+    async def _forget_parts(self, song: Song) -> None:
+        if song.upload_id is not None:
+            await self._blobs.abort_multipart(song.upload_key, song.upload_id)
+
     async def _sign(self, song: Song) -> Upload:
-        if song.status is not Status.AWAITING_UPLOAD:  # else the bytes of a song of the library could be replaced
+        if song.status is not Status.AWAITING_UPLOAD:
             return Upload(song, None)
         valid_s = self._settings.upload_url_s
         if song.upload_id is None:
             request = await self._blobs.sign_put(
-                song.blob_key, size_bytes=song.size_bytes, content_type=song.content_type, valid_s=valid_s
+                song.upload_key, size_bytes=song.size_bytes, content_type=song.content_type, valid_s=valid_s
             )
             return Upload(song, request)
         parts = []
         for number, start in enumerate(range(0, song.size_bytes, self._settings.part_bytes), start=1):
             size = min(self._settings.part_bytes, song.size_bytes - start)
             request = await self._blobs.sign_part(
-                song.blob_key, song.upload_id, number, size_bytes=size, valid_s=valid_s
+                song.upload_key, song.upload_id, number, size_bytes=size, valid_s=valid_s
             )
             parts.append(Part(number, size, request))
         return Upload(song, None, tuple(parts))
@@ -125,21 +144,29 @@ class IngestService:
         Rejected
             The bytes have not arrived (status 409).
         """
-        song = await self._own(owner, song_id)
+        song = await self._changeable(owner, song_id, by_admins=False)
         if song.status is not Status.AWAITING_UPLOAD:
             return song
-        if song.upload_id is not None:
-            await self._blobs.complete_multipart(song.blob_key, song.upload_id, size_bytes=song.size_bytes)
-        blob = await self._blobs.head(song.blob_key)
-        if blob is None or blob.size_bytes != song.size_bytes:
-            arrived = 0 if blob is None else blob.size_bytes
-            reason = f"{arrived} of {song.size_bytes} bytes have arrived; upload the file, then complete again"
-            raise Rejected("upload_incomplete", reason, status=409)
+        await self._store.require_open_account(owner.user_id)
+        await self._take_over(song)
         sha256 = await self._blobs.sha256(song.blob_key)
         try:
             return await self._accept(song, sha256)
         except ConditionFailed:  # the same request arrived twice at once, or the known song was deleted
             return await self.complete(owner, song_id)
+
+    async def _take_over(self, song: Song) -> None:
+        """Move the bytes to where nobody can write. Who dies behind that finds them there when asked again."""
+        if await self._blobs.head(song.blob_key) is not None:
+            return
+        if song.upload_id is not None:
+            await self._blobs.complete_multipart(song.upload_key, song.upload_id, size_bytes=song.size_bytes)
+        blob = await self._blobs.head(song.upload_key)
+        if blob is None or blob.size_bytes != song.size_bytes:
+            arrived = 0 if blob is None else blob.size_bytes
+            reason = f"{arrived} of {song.size_bytes} bytes have arrived; upload the file, then complete again"
+            raise Rejected("upload_incomplete", reason, status=409)
+        await self._blobs.move(song.upload_key, song.blob_key)
 
     async def _accept(self, song: Song, sha256: str) -> Song:
         known = await self._store.owner_of_content(sha256)
@@ -151,67 +178,89 @@ class IngestService:
         log.info("song.uploaded", song_id=song.song_id, size_bytes=song.size_bytes)
         return after
 
-    async def get(self, song_id: str) -> Song:
-        """Return a song."""
-        return await self._store.get(song_id)
+    async def get(self, asking: Identity, song_id: str) -> Song:
+        """Return a song that somebody sees; all others are as if they were not (status 404)."""
+        return await self._store.get(song_id, asking.user_id)
 
-    async def known_song(self, song: Song) -> Song | None:
-        """Return the song that a duplicate is a duplicate of."""
-        return await self._store.find(song.duplicate.song_id) if song.duplicate else None
+    async def known_songs(self, asking: Identity, songs: Iterable[Song]) -> dict[str, Song]:
+        """Return by their ids those of the songs that the given ones are duplicates of which somebody sees."""
+        known = await self._store.find_many(song.duplicate.song_id for song in songs if song.duplicate is not None)
+        return {song.song_id: song for song in known if song.is_visible_to(asking.user_id)}
+
+    async def usage(self, owner: Identity) -> Usage:
+        """Return how much somebody keeps."""
+        return await self._store.usage(owner.user_id)
 
     async def find(
-        self, *, query: str, status: Status | None, artist: str, album: str, limit: int, cursor: str | None
+        self,
+        asking: Identity,
+        *,
+        query: str = "",
+        status: Status | None = None,
+        artist: str = "",
+        album: str = "",
+        only_own: bool = False,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> tuple[list[Song], str | None]:
-        """Return songs that match all that is asked, and the cursor of the next page."""
+        """Return songs that somebody sees and that match all that is asked, and the cursor of the next page."""
         wanted = words_of(query, artist, album)
         if not wanted and (query or artist or album):
             return [], None  # nothing but signs, which no song is found by
-        if wanted:
-            rarest = max(wanted, key=len)
-            songs, following = await self._store.find_by_word(rarest, limit=limit, cursor=cursor)
-        else:
-            songs, following = await self._store.list_page(status=status, limit=limit, cursor=cursor)
-        kept = [
-            song
-            for song in songs
-            if (status is None or song.status is status)
-            and matches(query, song.title, song.artist, song.album, song.isrc or "")
-            and matches(artist, song.artist)
-            and matches(album, song.album)
-        ]
-        return kept, following
 
-    async def edit(self, owner: Identity, song_id: str, typed: Tags) -> Song:
-        """Replace what the owner has said about a song; fields not given keep their value."""
-        song = await self._own(owner, song_id)
-        after = song.revised(typed=song.typed.model_copy(update=typed.model_dump(exclude_unset=True)))
-        also: list[Write] = []
-        if song.status is Status.READY:
-            also += await self._store.rewrite_entry(after)
-            await self._store.replace_words(song, after)
+        def keep(song: Song) -> bool:
+            return (
+                (status is None or song.status is status)
+                and (not wanted or song.status is Status.READY)
+                and matches(query, song.title, song.artist, song.album, song.isrc or "")
+                and matches(artist, song.artist)
+                and matches(album, song.album)
+            )
+
+        listing, user_id = self._store.listing, asking.user_id
+        if not wanted:
+            return await listing.newest(user_id, only_own=only_own, keep=keep, limit=limit, cursor=cursor)
+        rarest = max(wanted, key=len)
+        return await listing.by_word(user_id, rarest, only_own=only_own, keep=keep, limit=limit, cursor=cursor)
+
+    async def edit(self, asking: Identity, song_id: str, typed: Tags, visibility: Visibility | None = None) -> Song:
+        """Replace what is said about a song, and who sees it; what is not given stays as it is."""
+        song = await self._changeable(asking, song_id)
+        after = song.revised(
+            typed=song.typed.model_copy(update=typed.model_dump(exclude_unset=True)),
+            visibility=visibility or song.visibility,
+        )
+        await self._store.add_words(after)
+        also = await self._store.rewrite_entry(after) if song.status is Status.READY else []
         try:
-            return await self._store.change(song, after, also=also)
+            await self._store.change(song, after, also=also)
         except ConditionFailed:
-            return await self.edit(owner, song_id, typed)
+            return await self.edit(asking, song_id, typed, visibility)
+        await self._store.replace_words(song, after)
+        if after.visibility != song.visibility:
+            log.info("song.visibility_changed", song_id=song_id, visibility=after.visibility, by=asking.user_id)
+        return after
 
-    async def delete(self, owner: Identity, song_id: str) -> None:
+    async def delete(self, asking: Identity, song_id: str) -> None:
         """Delete a song; the bytes and the fingerprint go when the event is heard."""
-        song = await self._own(owner, song_id)
+        song = await self._changeable(asking, song_id)
+        try:
+            await self._delete(song)
+        except ConditionFailed:
+            await self.delete(asking, song_id)
+
+    async def _delete(self, song: Song) -> None:
         after = song.becomes(Status.DELETED)
-        also: list[Write] = [unlist(song_id)]
+        also: list[Write] = [unlist(song.song_id)]
         if song.status is Status.READY:
             also += [*await self._store.bury_entry(after), release_content(song)]
-        try:
-            await self._store.change(song, after, [SongDeleted(song_id=song_id, revision=after.revision)], also=also)
-        except ConditionFailed:
-            return await self.delete(owner, song_id)
-        await self._store.forget_words(song)
-        log.info("song.deleted", song_id=song_id)
-        return None
+        await self._store.change(song, after, [SongDeleted(song_id=song.song_id, revision=after.revision)], also=also)
+        await self._store.replace_words(song, after)
+        log.info("song.deleted", song_id=song.song_id)
 
-    async def _own(self, owner: Identity, song_id: str) -> Song:
-        song = await self._store.get(song_id)
-        if song.owner != owner.user_id and not owner.is_admin:
+    async def _changeable(self, asking: Identity, song_id: str, *, by_admins: bool = True) -> Song:
+        song = await self._store.get(song_id, asking.user_id)
+        if song.owner != asking.user_id and not (by_admins and asking.is_admin):
             raise Rejected("not_yours", "only its owner may change a song", status=403)
         return song
 
@@ -246,9 +295,26 @@ class IngestService:
         """Remove the bytes of an upload that did not become a song, or is none any more."""
         song = await self._store.find(event.song_id)
         if song is not None and song.status in (Status.DUPLICATE, Status.REJECTED, Status.DELETED):
-            if song.upload_id is not None:
-                await self._blobs.abort_multipart(song.blob_key, song.upload_id)
+            await self._forget_parts(song)
+            await self._blobs.delete(song.upload_key)
             await self._blobs.delete(song.blob_key)
+
+    async def on_user_deleted(self, event: UserDeleted) -> None:
+        """Delete all songs of somebody who has left. Whoever does it again goes on where it stopped."""
+        await self._store.close_account(event.user_id)
+        cursor: str | None = None
+        while True:
+            songs, cursor = await self._store.listing.all_of(event.user_id, cursor=cursor)
+            for song in songs:
+                await self._delete_as_it_is(song.song_id)
+            if cursor is None:
+                break
+        log.info("account.emptied", user_id=event.user_id)
+
+    async def _delete_as_it_is(self, song_id: str) -> None:
+        while (song := await self._store.find(song_id)) is not None and song.status is not Status.DELETED:
+            with contextlib.suppress(ConditionFailed):  # it has changed: look again
+                await self._delete(song)
 
     async def refuse_duplicate(
         self, song: Song, proof: Duplicate, *, content_sha256: str | None = None, also: list[Write]
@@ -288,6 +354,17 @@ class IngestService:
     async def abandon(self, song: Song) -> None:
         """Give an upload up that was never finished."""
         await self._reject(song, Rejection("upload_abandoned", "the upload was never finished"))
+
+    async def discard_strays(self, *, before: datetime) -> None:
+        """Remove what was sent again by an address that was good for a while longer than its song was awaited."""
+        old = [blob.key for blob in await self._blobs.list(UPLOADS) if blob.modified_at < before]
+        songs = {
+            song.upload_key: song for song in await self._store.find_many(key.removeprefix(UPLOADS) for key in old)
+        }
+        for key in old:
+            if key not in songs or songs[key].status is not Status.AWAITING_UPLOAD:
+                await self._blobs.delete(key)
+                log.info("upload.discarded", blob_key=key)
 
     async def _reject(self, song: Song, rejection: Rejection) -> None:
         after = song.becomes(Status.REJECTED, rejection=rejection)

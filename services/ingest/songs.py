@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.catalogue import LibraryEntry
+from shared.catalogue import LibraryEntry, Visibility
 from shared.errors import Rejected
 from shared.events import AudioFormat, Tags
+from shared.storage.blobs import UPLOADS
 
 
 class Status(StrEnum):
@@ -90,10 +91,25 @@ class Song:
     rejection: Rejection | None = None
     duplicate: Duplicate | None = None
     history: tuple[Change, ...] = ()
+    visibility: Visibility = "private"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all who have an account see it: what is not part of the library yet, only its owner does."""
+        return self.visibility == "shared" and self.status is Status.READY
+
+    def is_visible_to(self, user_id: str) -> bool:
+        """Tell whether somebody may know that the song exists; admins see no more than others."""
+        return self.status is not Status.DELETED and (self.owner == user_id or self.is_shared)
+
+    @property
+    def upload_key(self) -> str:
+        """Where the bytes are sent to; who holds the signed request may write there until it expires."""
+        return f"{UPLOADS}{self.song_id}"
 
     @property
     def blob_key(self) -> str:
-        """Where the uploaded bytes are: a key of our making, nothing of the user's."""
+        """Where the bytes are kept from `complete` on: a key of our making, to which nobody can write."""
         return f"songs/{self.song_id}"
 
     @property
@@ -158,4 +174,5 @@ class Song:
             blob_key=self.blob_key,
             content_type=self.content_type,
             cover_key=self.cover_key,
+            visibility=self.visibility,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,41 +12,47 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from services.ingest import usage
+from services.ingest.listing import Listing, relist, word_keys
 from services.ingest.songs import Song, Status
-from services.ingest.words import words_of
+from services.ingest.usage import UNLIMITED, Quotas, Usage, count, read_usage, usage_of
 from shared.catalogue import SONGS, Library, LibraryEntry, count_in, count_out
 from shared.errors import Rejected, Unavailable
 from shared.events import Event
 from shared.messaging.outbox import Outbox, pending_events, with_pending
 from shared.storage.tables import Absent, Check, ConditionFailed, Delete, Equals, Item, Key, Put, Table, Write
 
-_PENDING, _STAGE, _LISTING = SONGS.indexes
+_STAGE = SONGS.indexes[1]
 _SONG: TypeAdapter[Song] = TypeAdapter(Song)
 UNDECIDED = "undecided"
 UNDECIDED_TAIL_S = 120
 """How long a song stays listed after its decision: longer than any replica takes to hear that it is ready."""
 IDEMPOTENCY_LIFE_S = 24 * 3600
 TOMBSTONE_LIFE_S = 30 * 86400
+TRIES = 12
+PAUSE_S = 0.02
+LONGEST_PAUSE_S = 1.0
 
 
 class SongStore:
-    """Songs by id, with their pending events; who is under decision; whose content it is; the words to find them by."""
+    """Songs by id, with their pending events; who is under decision; whose content it is; who lists and uses what."""
 
     def __init__(self, table: Table, outbox: Outbox) -> None:
         self._table = table
         self._outbox = outbox
         self._library = Library(table)
+        self.listing = Listing(table, self.find_many)
 
-    async def get(self, song_id: str) -> Song:
-        """Return a song.
+    async def get(self, song_id: str, user_id: str) -> Song:
+        """Return a song that somebody sees.
 
         Raises
         ------
         Rejected
-            There is no such song, or no longer (status 404).
+            There is no such song, or no longer, or not for them: all of that is the same (status 404).
         """
         song = await self.find(song_id)
-        if song is None or song.status is Status.DELETED:
+        if song is None or not song.is_visible_to(user_id):
             raise Rejected("song_not_found", f"there is no song {song_id}", status=404)
         return song
 
@@ -59,38 +67,47 @@ class SongStore:
         items = await self._table.batch_get(keys)
         return [_song(items[key]) for key in keys if key in items]
 
-    async def add(self, song: Song, idempotency_key: str | None, digest: str) -> Song:
+    async def add(self, song: Song, idempotency_key: str | None, digest: str, *, quotas: Quotas = UNLIMITED) -> Song:
         """Store a new song, or return the one that the same request made before.
 
         Raises
         ------
         Rejected
-            The key was used for another request (status 422).
-        Unavailable
-            The same request is being made at this moment.
+            The key was used for another request (status 422), a quota would be exceeded (403, or 429 for uploads in
+            progress), or the account was deleted (401).
         """
-        writes: list[Write] = [Put(_item(song), Absent())]
-        if idempotency_key is None:
-            await self._table.transact(writes)
-            return song
-        key = Key(f"idempotency#{song.owner}", idempotency_key)
-        marker: Item = {
-            "pk": key.pk,
-            "sk": key.sk,
-            "digest": digest,
-            "song_id": song.song_id,
-            "expires_at": int(time.time()) + IDEMPOTENCY_LIFE_S,
-        }
+        key = Key(f"idempotency#{song.owner}", idempotency_key) if idempotency_key is not None else None
+        if key is not None and (earlier := await self._made_before(key, song.owner, digest)) is not None:
+            return earlier
+        more = usage_of(song)
+        if usage.is_too_much(more, quotas):
+            raise usage.refusal(await self.usage(song.owner), more, quotas)
+        writes: list[Write] = [
+            Put(_item(song), Absent()),
+            usage.still_open(song.owner),
+            *relist(None, song),
+            *count(song.owner, Usage(), more, quotas),
+        ]
+        if key is not None:
+            expires_at = int(time.time()) + IDEMPOTENCY_LIFE_S
+            marker: Item = {"digest": digest, "song_id": song.song_id, "expires_at": expires_at}
+            writes.append(Put({"pk": key.pk, "sk": key.sk, **marker}, Absent()))
         try:
-            await self._table.transact([*writes, Put(marker, Absent())])
+            await self._transact(writes)
         except ConditionFailed:
-            earlier = await self._table.get(key)
-            if earlier is None:
-                raise Unavailable("the same request is being made at this moment") from None
-            if earlier["digest"] != digest:
-                raise Rejected("idempotency_key_reused", "this key was used for another request") from None
-            return await self.get(str(earlier["song_id"]))
+            await self.require_open_account(song.owner)
+            if key is not None and (earlier := await self._made_before(key, song.owner, digest)) is not None:
+                return earlier  # at the same moment
+            raise usage.refusal(await self.usage(song.owner), more, quotas) from None
         return song
+
+    async def _made_before(self, key: Key, owner: str, digest: str) -> Song | None:
+        earlier = await self._table.get(key)
+        if earlier is None:
+            return None
+        if earlier["digest"] != digest:
+            raise Rejected("idempotency_key_reused", "this key was used for another request")
+        return await self.get(str(earlier["song_id"]), owner)
 
     async def change(
         self,
@@ -113,14 +130,34 @@ class SongStore:
         """
         item = await self._replacement(before, after, events)
         overtaken = [await self._replacement(rival, rival.revised()) for rival in overtaking]
-        writes = [Put(item, Equals("revision", before.revision)), *also]
+        writes = [Put(item, Equals("revision", before.revision)), *relist(before, after), *also]
+        writes += count(before.owner, usage_of(before), usage_of(after))
         writes += [
             Put(rival_item, Equals("revision", rival.revision))
             for rival, rival_item in zip(overtaking, overtaken, strict=True)
         ]
-        await self._table.transact(writes)
+        await self._transact(writes)
         await self._outbox.publish(item)
         return after
+
+    async def _transact(self, writes: Sequence[Write]) -> None:
+        """Write all or nothing, again while that only loses against others: all songs of a user share their counts.
+
+        Raises
+        ------
+        ConditionFailed
+            A condition does not hold.
+        Unavailable
+            Others were always faster.
+        """
+        for attempt in range(TRIES):
+            try:
+                return await self._table.transact(writes)
+            except ConditionFailed as error:
+                if error.failed:
+                    raise
+            await asyncio.sleep(random.uniform(0.0, min(PAUSE_S * 2**attempt, LONGEST_PAUSE_S)))
+        raise Unavailable("too much of one user changes at once")
 
     async def _replacement(self, before: Song, after: Song, events: Sequence[Event] = ()) -> Item:
         stored = await self._table.get(_key(before.song_id))
@@ -164,39 +201,38 @@ class SongStore:
         buried = Put({**tombstone.item(), "expires_at": int(time.time()) + TOMBSTONE_LIFE_S})
         return [buried, count_out(shown)] if shown is not None else [buried]
 
-    # --- Listing ---
+    # --- Words ---
 
-    async def list_page(
-        self, *, status: Status | None, limit: int, cursor: str | None
-    ) -> tuple[list[Song], str | None]:
-        """Return songs, newest first, and the cursor of the next page."""
-        if status is None:
-            page = await self._table.query_index(_LISTING, "song", limit=limit, cursor=cursor, descending=True)
-        else:
-            page = await self._table.query_index(_STAGE, status.value, limit=limit, cursor=cursor, descending=True)
-        songs = await self.find_many(str(item["pk"]).removeprefix("song#") for item in page.items)
-        return [song for song in songs if song.status is not Status.DELETED], page.cursor
-
-    async def find_by_word(self, word: str, *, limit: int, cursor: str | None) -> tuple[list[Song], str | None]:
-        """Return songs of the library with a word that begins so, and the cursor of the next page."""
-        page = await self._table.query(f"word#{word[:2]}", sk_prefix=word, limit=limit, cursor=cursor)
-        songs = await self.find_many(str(item["song_id"]) for item in page.items)
-        return [song for song in songs if song.status is Status.READY], page.cursor
-
-    async def index_words(self, song: Song) -> None:
-        """Make a song findable by its words. Done before it is ready: what is not ready is not shown."""
-        await self._table.batch_write(_word_items(song))
+    async def add_words(self, song: Song) -> None:
+        """Make a song findable by its words. Done before it has them: who finds it looks at the song itself."""
+        await self._table.batch_write([{"pk": key.pk, "sk": key.sk} for key in word_keys(song)])
 
     async def replace_words(self, before: Song, after: Song) -> None:
-        """Make a song findable by its new words and no longer by the old ones."""
-        new = _word_items(after)
-        kept = {str(item["sk"]) for item in new}
-        old = [Key(str(item["pk"]), str(item["sk"])) for item in _word_items(before) if item["sk"] not in kept]
-        await self._table.batch_write(new, old)
+        """Make a song that has changed findable by its new words, and no longer by the old ones."""
+        old, new = word_keys(before), word_keys(after)
+        if old == new:
+            return
+        await self._table.batch_write([{"pk": key.pk, "sk": key.sk} for key in new - old], list(old - new))
+        now = await self.find(after.song_id)
+        if now is not None and now.revision != after.revision:  # changed meanwhile, perhaps back to the old words
+            await self.add_words(now)
 
-    async def forget_words(self, song: Song) -> None:
-        """Make a song no longer findable by its words."""
-        await self._table.batch_write([], [Key(str(item["pk"]), str(item["sk"])) for item in _word_items(song)])
+    # --- What its owner uses ---
+
+    async def usage(self, owner: str) -> Usage:
+        """Return how much somebody keeps."""
+        return read_usage((await self._table.query(usage.partition(owner))).items)
+
+    async def close_account(self, owner: str) -> None:
+        """Let nobody add songs to an account any more, though a token for it may still be good."""
+        await self._transact([usage.close(owner, int(time.time()) + TOMBSTONE_LIFE_S)])
+
+    async def require_open_account(self, owner: str) -> None:
+        """Raise `Rejected` (status 401) where the account was closed."""
+        if await self._table.get(usage.closed_key(owner)) is not None:
+            raise usage.account_closed()
+
+    # --- Who does not move ---
 
     async def stuck(self, status: Status, *, before: datetime, limit: int = 100) -> list[Song]:
         """Return songs that have been in a state since before a time."""
@@ -266,7 +302,6 @@ def _item(song: Song) -> Item:
     fields: dict[str, Any] = _SONG.dump_python(song, mode="json", exclude_none=True)
     key = _key(song.song_id)
     since = song.history[-1].at if song.history else song.created_at
-    listed = {"listing": "song", "created_at": song.created_at}
     buried = {"expires_at": int(time.time()) + TOMBSTONE_LIFE_S}
     return {
         "pk": key.pk,
@@ -275,14 +310,9 @@ def _item(song: Song) -> Item:
         "stage": song.status.value,
         "stage_since": since,
         "song": fields,
-        **(buried if song.status is Status.DELETED else listed),
+        **(buried if song.status is Status.DELETED else {}),
     }
 
 
 def _song(item: Item) -> Song:
     return _SONG.validate_python(item["song"])
-
-
-def _word_items(song: Song) -> list[Item]:
-    words = words_of(song.title, song.artist, song.album, song.isrc or "")
-    return [{"pk": f"word#{word[:2]}", "sk": f"{word}#{song.song_id}", "song_id": song.song_id} for word in words]

@@ -45,6 +45,7 @@ class Sweeper:
         await self._each(Status.UPLOADED, abandoned_since if is_busy else stuck_since, self._service.resume)
         await self._each(Status.FINGERPRINTED, stuck_since, self._service.resume)
         await self._each(Status.AWAITING_UPLOAD, abandoned_since, self._service.abandon)
+        await self._service.discard_strays(before=abandoned_since - timedelta(seconds=self._settings.upload_url_s))
 
     async def _each(self, status: Status, since: datetime, treat: Callable[[Song], Awaitable[None]]) -> None:
         for song in await self._store.stuck(status, before=since):

@@ -20,8 +20,15 @@ def page_of(found: Sequence[Item], limit: int, order: Sequence[str]) -> Page:
     items = list(found[:limit])
     if len(found) <= limit:
         return Page(items)
-    position = [items[-1][name] for name in order]
-    return Page(items, base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("="))
+    return Page(items, cursor_behind(*(str(items[-1][name]) for name in order)))
+
+
+def cursor_behind(*position: str) -> str:
+    """Return the cursor that goes on behind this position, the values of the attributes of an order.
+
+    No item need be there: who reads several partitions as one goes on behind the same place in all of them.
+    """
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
 def read_cursor(
@@ -47,7 +54,7 @@ def read_cursor(
         or (sk_from is not None and position[0] < sk_from)
         or (sk_below is not None and position[0] >= sk_below)
     ):
-        raise Rejected("cursor_invalid", "the cursor does not belong to this query", status=400)
+        raise Rejected("cursor_invalid", "the cursor does not belong to this query")
     return position
 
 

@@ -373,7 +373,7 @@ class TestQueries:
     async def test_a_foreign_cursor_is_refused(self, table: Table, pk: str, cursor: str) -> None:
         with pytest.raises(Rejected) as refusal:
             await table.query(pk, sk_prefix="a", cursor=cursor)
-        assert (refusal.value.code, refusal.value.status) == ("cursor_invalid", 400)
+        assert (refusal.value.code, refusal.value.status) == ("cursor_invalid", 422)
 
 
 class TestIndexes:

@@ -86,7 +86,7 @@ async def test_deleting_an_unfinished_song_removes_the_parts_that_have_arrived(p
 
 async def test_song_whose_bytes_have_arrived_is_never_signed_for_upload_again(parts: Parts) -> None:
     song = (await parts.register(4)).song
-    await parts.blobs.put(song.blob_key, b"song", content_type="audio/flac")
+    await parts.blobs.put(song.upload_key, b"song", content_type="audio/flac")
     await parts.service.complete(OWNER, song.song_id)
 
     again = await parts.register(4)

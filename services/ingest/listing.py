@@ -1,0 +1,182 @@
+"""Which songs does somebody see, page by page, and by which words?
+
+Every song is listed with its owner, and while it is shared and ready, with those that all see. Whoever asks reads their
+own list and the shared one, and no other: so no page, no length of one and no cursor tells of what others keep to
+themselves. A song of the library is found by its words in the same two places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable
+
+from services.ingest.songs import Song, Status
+from services.ingest.words import words_of
+from shared.errors import Rejected
+from shared.storage.paging import cursor_behind, read_cursor
+from shared.storage.tables import Delete, Key, Put, Table, Write
+
+READ_AT_ONCE = 200
+MOST_LOOKED_AT = 2000
+"""So many songs are looked at for one page, at least; a rare status may leave it short, with a cursor to go on."""
+
+_SHARED = "shared"
+_POSITION = re.compile(r"(\w{1,40}#)?[0-9A-Za-z-]{1,64}")
+
+FindMany = Callable[[Iterable[str]], Awaitable[list[Song]]]
+SongsAndCursor = tuple[list[Song], str | None]
+
+
+class Listing:
+    """Pages of the songs that somebody sees."""
+
+    def __init__(self, table: Table, find_many: FindMany) -> None:
+        self._table = table
+        self._find_many = find_many
+
+    async def newest(
+        self, user_id: str, *, only_own: bool, keep: Callable[[Song], bool], limit: int, cursor: str | None
+    ) -> SongsAndCursor:
+        """Return songs, newest first, and the cursor of the next page: None where no more are kept."""
+        places = [_songs(library) for library in _seen(user_id, only_own)]
+        walk = _Walk(self._table, places, "", _position(cursor, ""), descending=True)
+        return await self._page(walk, user_id, lambda _, song: keep(song), limit)
+
+    async def by_word(
+        self, user_id: str, word: str, *, only_own: bool, keep: Callable[[Song], bool], limit: int, cursor: str | None
+    ) -> SongsAndCursor:
+        """Return songs of the library that have a word that begins so, in the order of such words, and the cursor."""
+        places = [_words(library, word) for library in _seen(user_id, only_own)]
+        walk = _Walk(self._table, places, word, _position(cursor, word), descending=False)
+
+        def keep_once(sk: str, song: Song) -> bool:
+            first = min((one for one in _words_of(song) if one.startswith(word)), default="")
+            return sk == _word_sk(first, song) and keep(song)
+
+        return await self._page(walk, user_id, keep_once, limit)
+
+    async def all_of(self, owner: str, *, cursor: str | None) -> SongsAndCursor:
+        """Return some songs of an owner, in every state but deleted, and the cursor of the others."""
+        page = await self._table.query(_songs(_own(owner)), limit=READ_AT_ONCE, cursor=cursor)
+        return await self._find_many(str(item["sk"]) for item in page.items), page.cursor
+
+    async def _page(self, walk: _Walk, user_id: str, keep: Callable[[str, Song], bool], limit: int) -> SongsAndCursor:
+        found: list[Song] = []
+        last_found = last_seen = ""
+        looked_at, at_once = 0, limit + 1
+        while True:
+            keys = await walk.following(at_once)
+            songs = {song.song_id: song for song in await self._find_many(_song_id(sk) for sk in keys)}
+            for sk in keys:
+                song = songs.get(_song_id(sk))
+                if song is None or not song.is_visible_to(user_id):
+                    continue  # left by who died while changing its words; no cursor may name it
+                looked_at, last_seen = looked_at + 1, sk
+                if not keep(sk, song):
+                    continue
+                if len(found) == limit:
+                    return found, cursor_behind(last_found)
+                found.append(song)
+                last_found = sk
+            if walk.is_over:
+                return found, None
+            if looked_at >= MOST_LOOKED_AT:
+                return found, cursor_behind(last_seen)
+            at_once = READ_AT_ONCE
+
+
+class _Walk:
+    """Goes through several sorted partitions as if they were one; what is in two of them comes once."""
+
+    def __init__(
+        self, table: Table, partitions: list[str], prefix: str, position: str | None, *, descending: bool
+    ) -> None:
+        self._table = table
+        self._partitions = partitions
+        self._prefix = prefix
+        self._position = position
+        self._descending = descending
+        self.is_over = False
+
+    async def following(self, limit: int) -> list[str]:
+        """Return the sort keys that follow, at most `limit`; `is_over` says that there are no more."""
+        cursor = cursor_behind(self._position) if self._position is not None else None
+        reading = [
+            self._table.query(
+                partition, sk_prefix=self._prefix, limit=limit, cursor=cursor, descending=self._descending
+            )
+            for partition in self._partitions
+        ]
+        pages = await asyncio.gather(*reading)
+        keys = sorted({str(item["sk"]) for page in pages for item in page.items}, reverse=self._descending)
+        self.is_over = len(keys) <= limit and all(page.cursor is None for page in pages)
+        if keys:
+            self._position = keys[:limit][-1]
+        return keys[:limit]
+
+
+# --- Writes that go with a change ---
+
+
+def relist(before: Song | None, after: Song) -> list[Write]:
+    """Return what lists a song where it belongs after a change, and nowhere else."""
+    old = set() if before is None else _listed(before)
+    new = _listed(after)
+    puts: list[Write] = [Put({"pk": key.pk, "sk": key.sk}) for key in sorted(new - old, key=lambda key: key.pk)]
+    return [*puts, *(Delete(key) for key in sorted(old - new, key=lambda key: key.pk))]
+
+
+def word_keys(song: Song) -> set[Key]:
+    """Return where a song is found by its words: nowhere unless it belongs to the library."""
+    if song.status is not Status.READY:
+        return set()
+    words = _words_of(song)
+    return {Key(_words(library, word), _word_sk(word, song)) for library in _libraries(song) for word in words}
+
+
+def _listed(song: Song) -> set[Key]:
+    return {Key(_songs(library), song.song_id) for library in _libraries(song)}
+
+
+def _libraries(song: Song) -> list[str]:
+    if song.status is Status.DELETED:
+        return []
+    return [_own(song.owner), _SHARED] if song.is_shared else [_own(song.owner)]
+
+
+def _seen(user_id: str, only_own: bool) -> list[str]:
+    return [_own(user_id)] if only_own else [_own(user_id), _SHARED]
+
+
+def _own(owner: str) -> str:
+    return f"of#{owner}"
+
+
+def _songs(library: str) -> str:
+    return f"songs#{library}"
+
+
+def _words(library: str, word: str) -> str:
+    return f"words#{library}#{word[:2]}"
+
+
+def _words_of(song: Song) -> list[str]:
+    return words_of(song.title, song.artist, song.album, song.isrc or "")
+
+
+def _word_sk(word: str, song: Song) -> str:
+    return f"{word}#{song.song_id}"
+
+
+def _song_id(sk: str) -> str:
+    return sk.rpartition("#")[2]
+
+
+def _position(cursor: str | None, prefix: str) -> str | None:
+    if cursor is None:
+        return None
+    (position,) = read_cursor(cursor, 1, sk_prefix=prefix)
+    if not _POSITION.fullmatch(position):
+        raise Rejected("cursor_invalid", "the cursor does not belong to this query")
+    return position
