@@ -1,8 +1,8 @@
 """Which threshold and which confidence do the measured scores ask for?
 
 ``python -m bench.calibration --music FOLDER`` divides music into a library and unknown songs as `bench.recognition`
-does, asks the index about degraded clips of both, and fits the constants of `services.matcher.parameters`: the score of
-an answer to the tail of the best wrong scores, the confidence to what was right.
+does, asks the index about degraded clips of both, and fits two sets of constants: the score of an answer, in
+`services.matcher.parameters`, to the tail of the best wrong scores, and `shared.confidence` to what was right.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from bench.recognition import CROWD_S, read_music, say
 from bench.songs import overlapping, split
 from services.fingerprint.constellation import fingerprint_clip
 from services.matcher.index import Index
-from services.matcher.parameters import CLEAR_LEAD, CLEAR_MARGIN
 from services.matcher.scoring import answer_threshold
 from shared.audio.decode import decode
+from shared.confidence import CLEAR_LEAD, CLEAR_MARGIN
 from shared.errors import Rejected
 from shared.fingerprint import SAMPLE_RATE_HZ
 

@@ -279,8 +279,9 @@ class Match(Message):
 
     song_id: str
     score: float = Field(description="Log-likelihood ratio in nats against a chance alignment.")
-    confidence: float = Field(description="Probability that this is the song, 0 to 1.")
+    confidence: float = Field(description="Probability that this is the song, 0 to 1, among those of the shard.")
     is_answer: bool = Field(description="Whether the score is above the threshold, so that the song may be named.")
+    margin: float = Field(default=0.0, description="Nats above that threshold; negative below it.")
     offset_ms: int = Field(description="Where in the song the clip begins.")
     clip_begin_ms: int
     clip_end_ms: int

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.confidence import confidence
 from shared.events import ClipHeard, Match, QuestionRefused, Reply, ShardMatches
 from shared.sharding import coverage
 
@@ -49,12 +50,13 @@ def merge(replies: Sequence[Reply], *, visible: Collection[str]) -> Verdict:
         return Verdict("no_match", refused.code, refused.reason, None, (), covered, duration_ms)
     ranked = [match for match in _ranked(replies) if match.song_id in visible]
     if ranked and ranked[0].is_answer:
-        return Verdict("match", None, None, ranked[0], tuple(ranked[1 : 1 + ALTERNATIVES]), covered, duration_ms)
+        best, *others = _weighed(ranked)
+        return Verdict("match", None, None, best, tuple(others), covered, duration_ms)
     if covered < 1.0:
         reason = "index_unavailable" if duration_ms is not None else "timeout"
         explanation = f"only {covered:.0%} of the library answered in time"
         return Verdict("inconclusive", reason, explanation, None, (), covered, duration_ms)
-    return Verdict("no_match", "unknown", "no song of the library sounds like this", None, (), covered, duration_ms)
+    return Verdict("no_match", "unknown", "no song that you may hear sounds like this", None, (), covered, duration_ms)
 
 
 def _ranked(replies: Sequence[Reply]) -> list[Match]:
@@ -65,6 +67,17 @@ def _ranked(replies: Sequence[Reply]) -> list[Match]:
             if match.song_id not in best or match.score > best[match.song_id].score:
                 best[match.song_id] = match
     return sorted(best.values(), key=lambda match: match.score, reverse=True)
+
+
+def _weighed(ranked: Sequence[Match]) -> list[Match]:
+    """Say how sure each song is among these alone: what a shard says would betray that a better one is kept back."""
+    scores = [match.score for match in ranked] + [0.0]
+    return [
+        match.model_copy(
+            update={"confidence": confidence(match.margin, match.score - (scores[0] if rank else scores[1]))}
+        )
+        for rank, match in enumerate(ranked[: 1 + ALTERNATIVES])
+    ]
 
 
 def _coverage(replies: Sequence[Reply]) -> float:

@@ -40,12 +40,13 @@ from services.matcher.manifest import (
     stamp,
     write_verified,
 )
-from services.matcher.scoring import answer_threshold, confidence
+from services.matcher.scoring import answer_threshold
 from services.matcher.search import Place, best_places
 from services.matcher.segment import MOST_PARTS, MOST_POSTINGS, Columns, Segment
 from services.matcher.snapshots import Snapshot
 from services.matcher.song_table import song_key, virtual_shards
 from services.matcher.tombstones import Tombstones
+from shared.confidence import confidence
 from shared.errors import Unavailable
 from shared.events import Comparison, Match
 from shared.fingerprint import ALGORITHM, FRAME_RATE_HZ, Fingerprint
@@ -657,11 +658,13 @@ def _match(place: Place, rival_score: float, catalogue_size: int) -> Match:
         return round(1_000 * frames / FRAME_RATE_HZ)
 
     found = place.alignment
+    margin = place.score - answer_threshold(catalogue_size)
     return Match(
         song_id=place.segment.song_id(place.number),
         score=place.score,
-        confidence=confidence(place.score, rival_score, catalogue_size),
-        is_answer=place.score >= answer_threshold(catalogue_size),
+        confidence=confidence(margin, place.score - rival_score),
+        is_answer=margin >= 0,
+        margin=margin,
         offset_ms=milliseconds(found.offset),
         clip_begin_ms=milliseconds(found.first / place.warp.time),
         clip_end_ms=milliseconds(found.last / place.warp.time),

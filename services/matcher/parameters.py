@@ -118,22 +118,6 @@ ANSWER_SCORE = 20.5
 by the logarithm of their number. Measured with 288 songs and 624 clips of 74 unknown ones, in noise, in rooms and off
 speed: 0.5 % reached it, two of these three of a song that shares its sounds with the one named."""
 
-CONFIDENCE_BASE = -3.66
-"""Logits of confidence at the threshold and without any lead. This and the two slopes were fitted to 2,496 clips of 362
-songs, 74 of them unknown: of the songs that are given 0.9 or more, 99.9 % are the right ones."""
-
-MARGIN_SLOPE = 0.114
-"""Logits of confidence per nat above the threshold."""
-
-LEAD_SLOPE = 0.351
-"""Logits of confidence per nat before the next song."""
-
-CLEAR_MARGIN = 40.0
-"""Nats above the threshold beyond which confidence grows no more."""
-
-CLEAR_LEAD = 20.0
-"""Nats before the next song that leave no doubt which one it is."""
-
 # --- Off-speed search -------------------------------------------------------------------------------------------------
 
 FASTEST_SPEED = 0.06

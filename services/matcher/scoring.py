@@ -18,13 +18,8 @@ from services.matcher.landmarks import PITCH_SHIFT, Landmarks
 from services.matcher.parameters import (
     ANSWER_SCORE,
     BIN_FRAMES,
-    CLEAR_LEAD,
-    CLEAR_MARGIN,
     COMMON_SHARE,
-    CONFIDENCE_BASE,
-    LEAD_SLOPE,
     LEAST_EXPECTED,
-    MARGIN_SLOPE,
     PLACES_PER_SONG,
     THOROUGH,
 )
@@ -103,18 +98,6 @@ def log_likelihood_ratio(aligned: float, expected: float, anchors: int) -> float
 def answer_threshold(catalogue_size: int) -> float:
     """Return the score, in nats, above which a song may be named out of `catalogue_size`."""
     return ANSWER_SCORE + math.log(max(catalogue_size, 1))
-
-
-def confidence(score: float, rival_score: float, catalogue_size: int) -> float:
-    """Return the probability that a song is the right one.
-
-    A logistic of the nats above the threshold and of the lead before the next song: of two songs that fit equally
-    well, neither is certain.
-    """
-    margin = min(score - answer_threshold(catalogue_size), CLEAR_MARGIN)
-    lead = min(score - rival_score, CLEAR_LEAD)
-    logit = CONFIDENCE_BASE + MARGIN_SLOPE * margin + LEAD_SLOPE * lead
-    return 1 / (1 + math.exp(-max(logit, -50.0)))
 
 
 def candidates(

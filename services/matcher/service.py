@@ -30,7 +30,8 @@ from shared.storage.fingerprints import FingerprintStore
 log = structlog.get_logger()
 T = TypeVar("T")
 
-CANDIDATES = 5
+CANDIDATES = 32
+"""Songs that are proposed at most. An answer names five, but those that its asker may not see are left out before."""
 
 
 class MatcherService:
