@@ -1,1 +1,1 @@
-"""Who is asking, and may they? Owns accounts and sessions; hears nothing; says `user.registered`."""
+"""Who is asking, and may they? Owns accounts and sessions; hears nothing; says who comes, goes, and does what."""

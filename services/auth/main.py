@@ -7,16 +7,20 @@ import json
 import secrets
 from pathlib import Path
 
+from services.auth.accounts import Accounts
 from services.auth.api_keys import ApiKeys
+from services.auth.cookie import RefreshCookie
+from services.auth.doors import Doors
 from services.auth.keys import FILE_NAME, load_keys, watch
 from services.auth.passwords import Passwords
 from services.auth.routes import routes
 from services.auth.service import AuthService
 from services.auth.sessions import Sessions
 from services.auth.settings import AuthSettings
-from services.auth.store import ACCOUNTS, AccountStore
+from services.auth.store import ACCOUNTS, ADMIN, AccountStore
 from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.audit import Audit
 from shared.runtime.limits import LIMITS, RateLimits
 from shared.runtime.private_file import write_private
 from shared.runtime.settings import Settings
@@ -33,10 +37,13 @@ def build(runtime: Runtime) -> ServiceApp:
     table = runtime.table(ACCOUNTS)
     outbox = Outbox(table, ACCOUNTS.indexes[0], runtime.bus)
     store = AccountStore(table, outbox)
-    sessions = Sessions(store, keys, settings)
-    service = AuthService(store, Passwords(), sessions, runtime.bus, settings)
-    api_keys = ApiKeys(store, keys, settings)
-    limits = RateLimits(runtime.table(LIMITS))
+    audit = Audit(runtime.bus)
+    accounts = Accounts(store, audit)
+    sessions = Sessions(store, keys, audit, settings)
+    service = AuthService(store, accounts, Passwords(), sessions, runtime.bus, audit, settings)
+    api_keys = ApiKeys(store, keys, audit, settings)
+    doors = Doors(RateLimits(runtime.table(LIMITS)), audit, settings)
+    cookie = RefreshCookie(common.public_base(), life_s=settings.refresh_token_s)
 
     async def start() -> None:
         if "gateway" in runtime.hosted and common.environment == "local":
@@ -46,7 +53,7 @@ def build(runtime: Runtime) -> ServiceApp:
         if settings.signing_key is None:
             await watch(keys, runtime.keys, common.data_dir / FILE_NAME)
 
-    router = routes(service, sessions, api_keys, keys, limits, settings)
+    router = routes(service, accounts, sessions, api_keys, keys, cookie, doors)
     return ServiceApp("auth", router=router, start=start, background=[outbox.relay, follow_rotations])
 
 
@@ -57,7 +64,7 @@ async def _make_owner(service: AuthService, store: AccountStore, settings: Setti
     if path.exists() or not has_users:
         password = await asyncio.to_thread(_owner_password, path, settings.public_base())
         if not has_users:
-            await service.add_user(OWNER, password, role="admin", is_first=True)
+            await service.add_user(OWNER, password, role=ADMIN, is_first=True)
 
 
 def _owner_password(path: Path, server: str) -> str:

@@ -8,12 +8,14 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
+from shared.errors import Rejected
+
 # RFC 9106 allows far more memory; 19 MiB, two passes, one lane is the OWASP floor and takes about 0.15 s of one core.
 MEMORY_KIB = 19 * 1024
 PASSES = 2
 HASHES_AT_ONCE = 2
 BCRYPT_BYTES = 72
-"""Bcrypt reads no more of a password. Older systems cut what is longer; here it matches none of their hashes."""
+"""Bcrypt reads no more of a password. Older systems cut what is longer; here it is refused, and says so."""
 
 
 class Passwords:
@@ -38,11 +40,20 @@ class Passwords:
         is_right : bool
         better : str or None
             A hash to store instead, where the stored one was made in another way than today's.
+
+        Raises
+        ------
+        Rejected
+            The stored hash is one of bcrypt, and the password is longer than bcrypt reads (status 422).
         """
         if self._nobody is None:
             self._nobody = await self.hash("nobody has this password")
         if stored is not None and BcryptHasher.identify(stored) and len(password.encode()) > BCRYPT_BYTES:
-            stored = None
+            reason = (
+                f"this account comes from an older system, which read only the first {BCRYPT_BYTES} bytes of a "
+                "password: log in with these, and change the password then"
+            )
+            raise Rejected("password_too_long", reason)
         async with self._slots:
             is_right, better = await asyncio.to_thread(self._hash.verify_and_update, password, stored or self._nobody)
         return (is_right, better) if stored is not None else (False, None)

@@ -2,259 +2,111 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request
-from pydantic import AfterValidator, BaseModel, Field
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from services.auth.accounts import Accounts
 from services.auth.api_keys import ApiKeys
+from services.auth.cookie import RefreshCookie
+from services.auth.doors import Doors
 from services.auth.keys import SigningKeys
+from services.auth.schemas import (
+    AccessToken,
+    Account,
+    ApiKeyBody,
+    ApiKeyList,
+    Confirmation,
+    CreatedApiKey,
+    CreatedInvite,
+    Credentials,
+    Exchange,
+    InviteBody,
+    InviteList,
+    NewAccount,
+    NewApiKey,
+    NewInvite,
+    PasswordChange,
+    RefreshToken,
+    RoleChange,
+    SessionBody,
+    SessionList,
+    TokenPair,
+    UserBody,
+    UserPage,
+)
 from services.auth.service import AuthService
-from services.auth.sessions import Sessions, Tokens
-from services.auth.settings import AuthSettings
-from services.auth.store import ApiKey, Invite, Session, User
+from services.auth.sessions import Sessions
 from shared.errors import Rejected
-from shared.runtime.identity import Identity, InSession, Scope, SignedIn
-from shared.runtime.limits import RateLimits, address_of
+from shared.runtime.audit import Address
+from shared.runtime.identity import InSession, SignedIn
 from shared.runtime.problems import PROBLEM_RESPONSES
 
 AGENT_CHARACTERS = 200
-
-
-def _printable(name: str) -> str:
-    if not name.isprintable() or name != name.strip():
-        raise ValueError("a user name has printable characters only, and no space at its ends")
-    return name
-
-
-Username = Annotated[str, Field(min_length=3, max_length=64), AfterValidator(_printable)]
-
-
-NewPassword = Annotated[str, Field(min_length=12, max_length=128, description="12 to 128 characters of any kind.")]
-Password = Annotated[str, Field(max_length=128)]
 Id = Annotated[str, Path(min_length=1, max_length=64)]
-
-
-class NewAccount(BaseModel):
-    """Who wants an account."""
-
-    username: Username
-    password: NewPassword
-    invite: str | None = Field(None, max_length=64, description="The code of an invite, where one is needed.")
-
-
-class Credentials(BaseModel):
-    """Who wants to sign in."""
-
-    username: str = Field(max_length=64)
-    password: Password
-
-
-class RefreshToken(BaseModel):
-    """A session to go on with, or to end."""
-
-    refresh_token: str = Field(max_length=128)
-
-
-class PasswordChange(BaseModel):
-    """The password so far, and the next one."""
-
-    old_password: Password
-    new_password: NewPassword
-
-
-class Confirmation(BaseModel):
-    """The password, because what follows can't be taken back."""
-
-    password: Password
-
-
-class Account(BaseModel):
-    """An account as its owner sees it."""
-
-    user_id: str
-    username: str
-    role: str
-
-    @classmethod
-    def of(cls, somebody: User | Identity) -> Account:
-        """Return the HTTP form."""
-        return cls(user_id=somebody.user_id, username=somebody.username, role=somebody.role)
-
-
-class AccessToken(BaseModel):
-    """An access token for requests."""
-
-    access_token: str
-    token_type: str = "Bearer"
-    expires_in_s: int
-
-
-class TokenPair(AccessToken):
-    """An access token for requests, and a refresh token to get the next one."""
-
-    refresh_token: str
-
-    @classmethod
-    def of(cls, tokens: Tokens) -> TokenPair:
-        """Return the HTTP form."""
-        return cls(
-            access_token=tokens.access_token, expires_in_s=tokens.expires_in_s, refresh_token=tokens.refresh_token
-        )
-
-
-class SessionBody(BaseModel):
-    """A login that has not ended."""
-
-    session_id: str
-    agent: str = Field(description="What the client said it was, at login.")
-    created_at: datetime
-    used_at: datetime = Field(description="When tokens were last issued for it.")
-    expires_at: datetime
-    is_this: bool = Field(description="Whether the request that asks belongs to it.")
-
-    @classmethod
-    def of(cls, session: Session, who: Identity) -> SessionBody:
-        """Return the HTTP form."""
-        return cls(
-            session_id=session.session_id,
-            agent=session.agent,
-            created_at=datetime.fromisoformat(session.created_at),
-            used_at=datetime.fromisoformat(session.used_at),
-            expires_at=datetime.fromtimestamp(session.expires_at, UTC),
-            is_this=session.session_id == who.session_id,
-        )
-
-
-class SessionList(BaseModel):
-    """Logins, newest first."""
-
-    sessions: list[SessionBody]
-
-
-class NewInvite(BaseModel):
-    """What the invited will be."""
-
-    role: Literal["listener", "contributor"] = "contributor"
-
-
-class InviteBody(BaseModel):
-    """The permission to make one account."""
-
-    invite_id: str
-    role: str
-    created_at: datetime
-    expires_at: datetime
-
-    @classmethod
-    def of(cls, invite: Invite, **members: Any) -> Self:
-        """Return the HTTP form."""
-        return cls(
-            invite_id=invite.code_hash,
-            role=invite.role,
-            created_at=datetime.fromisoformat(invite.created_at),
-            expires_at=datetime.fromtimestamp(invite.expires_at, UTC),
-            **members,
-        )
-
-
-class CreatedInvite(InviteBody):
-    """An invite with its code, which is told only now."""
-
-    code: str
-
-
-class InviteList(BaseModel):
-    """Invites that are still good."""
-
-    invites: list[InviteBody]
-
-
-class NewApiKey(BaseModel):
-    """What a machine is to be called, and what it may do."""
-
-    name: str = Field(min_length=1, max_length=100)
-    scopes: set[Scope] = Field(min_length=1)
-
-
-class ApiKeyBody(BaseModel):
-    """A machine's key, without what makes it one."""
-
-    key_id: str
-    name: str
-    scopes: list[str]
-    created_at: datetime
-
-    @classmethod
-    def of(cls, key: ApiKey, **members: Any) -> Self:
-        """Return the HTTP form."""
-        return cls(
-            key_id=key.key_id,
-            name=key.name,
-            scopes=key.scopes,
-            created_at=datetime.fromisoformat(key.created_at),
-            **members,
-        )
-
-
-class CreatedApiKey(ApiKeyBody):
-    """A key with its text, which is told only now."""
-
-    api_key: str
-
-
-class ApiKeyList(BaseModel):
-    """Keys, newest first."""
-
-    api_keys: list[ApiKeyBody]
-
-
-class Exchange(BaseModel):
-    """A machine's key."""
-
-    api_key: str = Field(max_length=200)
 
 
 def routes(
     service: AuthService,
+    accounts: Accounts,
     sessions: Sessions,
     api_keys: ApiKeys,
     keys: SigningKeys,
-    limits: RateLimits,
-    settings: AuthSettings,
+    cookie: RefreshCookie,
+    doors: Doors,
 ) -> APIRouter:
     """Return the routes under ``/v1/auth``."""
     router = APIRouter(prefix="/v1/auth", tags=["auth"], responses=PROBLEM_RESPONSES)
-    wrong_per_minute = settings.wrong_passwords_per_minute
 
     # --- To come in ---
 
     @router.post("/signup", status_code=201)
-    async def sign_up(account: NewAccount, request: Request) -> Account:
+    async def sign_up(account: NewAccount, address: Address) -> Account:
         """Make an account. The first one runs the instance."""
-        await limits.take("sign-up", address_of(request), per_minute=settings.signups_per_minute)
-        return Account.of(await service.sign_up(account.username, account.password, account.invite))
+        await doors.sign_up(address)
+        return Account.of(await service.sign_up(account.username, account.password, account.invite, address))
 
     @router.post("/login")
     async def log_in(
-        credentials: Credentials, request: Request, user_agent: Annotated[str, Header()] = ""
-    ) -> TokenPair:
-        """Sign in with a password."""
+        credentials: Credentials,
+        address: Address,
+        request: Request,
+        response: Response,
+        user_agent: Annotated[str, Header()] = "",
+    ) -> TokenPair | AccessToken:
+        """Sign in with a password. The refresh token is in the answer, or, if so wished, in a cookie."""
+        if credentials.session == "cookie":
+            cookie.require_own_page(request)
         agent = user_agent[:AGENT_CHARACTERS]
-        async with limits.take_if_rejected("login", address_of(request), per_minute=wrong_per_minute):
-            return TokenPair.of(await service.log_in(credentials.username, credentials.password, agent))
+        async with doors.log_in(address):
+            tokens = await service.log_in(credentials.username, credentials.password, agent, address)
+        if credentials.session == "token":
+            return TokenPair.of(tokens)
+        cookie.put(response, tokens.refresh_token)
+        return AccessToken.of(tokens)
 
     @router.post("/refresh")
-    async def refresh(body: RefreshToken) -> TokenPair:
-        """Exchange a refresh token, which works once, for new tokens. Used again, it ends the session."""
-        return TokenPair.of(await sessions.refresh(body.refresh_token))
+    async def refresh(
+        address: Address, request: Request, response: Response, body: RefreshToken | None = None
+    ) -> TokenPair | AccessToken:
+        """Exchange a refresh token, which works once, for new tokens. Used again, it ends the session.
+
+        Without one in the body, the token of the cookie is taken, and the next one goes into the cookie.
+        """
+        if body is not None and body.refresh_token is not None:
+            return TokenPair.of(await sessions.refresh(body.refresh_token, address))
+        token = cookie.read(request)
+        if token is None:
+            raise Rejected("session_ended", "there is no refresh token; log in", status=401)
+        tokens = await sessions.refresh(token, address)
+        cookie.put(response, tokens.refresh_token)
+        return AccessToken.of(tokens)
 
     @router.post("/token")
-    async def token(body: Exchange, request: Request) -> AccessToken:
+    async def token(body: Exchange, address: Address) -> AccessToken:
         """Exchange an API key for an access token."""
-        async with limits.take_if_rejected("API key", address_of(request), per_minute=wrong_per_minute):
-            access_token, life_s = await api_keys.exchange(body.api_key)
+        async with doors.exchange(address):
+            access_token, life_s = await api_keys.exchange(body.api_key, address)
         return AccessToken(access_token=access_token, expires_in_s=life_s)
 
     @router.get("/keys")
@@ -265,14 +117,18 @@ def routes(
     # --- To leave ---
 
     @router.post("/logout", status_code=204)
-    async def log_out(body: RefreshToken) -> None:
-        """End a session."""
-        await sessions.end(body.refresh_token)
+    async def log_out(address: Address, request: Request, response: Response, body: RefreshToken | None = None) -> None:
+        """End the session of the token in the body, or else of the one in the cookie."""
+        token = body.refresh_token if body is not None and body.refresh_token is not None else cookie.read(request)
+        if token is not None:
+            await sessions.end(token, address)
+        cookie.clear(response)
 
     @router.post("/logout-everywhere", status_code=204)
-    async def log_out_everywhere(who: InSession) -> None:
+    async def log_out_everywhere(who: InSession, address: Address, response: Response) -> None:
         """End all sessions, this one too."""
-        await service.end_all_sessions(who)
+        await service.end_all_sessions(who, address)
+        cookie.clear(response)
 
     @router.get("/sessions")
     async def list_sessions(who: InSession) -> SessionList:
@@ -280,9 +136,9 @@ def routes(
         return SessionList(sessions=[SessionBody.of(session, who) for session in await service.list_sessions(who)])
 
     @router.delete("/sessions/{session_id}", status_code=204)
-    async def end_session(who: InSession, session_id: Id) -> None:
+    async def end_session(who: InSession, session_id: Id, address: Address) -> None:
         """End a session; access tokens of it live on for their few minutes."""
-        await service.end_session(who, session_id)
+        await service.end_session(who, session_id, address)
 
     # --- The account ---
 
@@ -292,23 +148,24 @@ def routes(
         return Account.of(identity)
 
     @router.post("/password", status_code=204)
-    async def change_password(who: InSession, change: PasswordChange) -> None:
+    async def change_password(who: InSession, change: PasswordChange, address: Address) -> None:
         """Set another password. All other sessions end; API keys stay."""
-        async with limits.take_if_rejected("password", who.user_id, per_minute=wrong_per_minute):
-            await service.change_password(who, change.old_password, change.new_password)
+        async with doors.confirm(who.user_id, address):
+            await service.change_password(who, change.old_password, change.new_password, address)
 
     @router.post("/delete-account", status_code=204)
-    async def delete_account(who: InSession, confirmation: Confirmation) -> None:
-        """Delete the account with its sessions and keys."""
-        async with limits.take_if_rejected("password", who.user_id, per_minute=wrong_per_minute):
-            await service.delete_account(who, confirmation.password)
+    async def delete_account(who: InSession, confirmation: Confirmation, address: Address, response: Response) -> None:
+        """Delete the account with its sessions, keys and songs. The only admin cannot."""
+        async with doors.confirm(who.user_id, address):
+            await service.delete_account(who, confirmation.password, address)
+        cookie.clear(response)
 
     # --- Keys of machines ---
 
     @router.post("/api-keys", status_code=201)
-    async def create_api_key(who: InSession, new: NewApiKey) -> CreatedApiKey:
+    async def create_api_key(who: InSession, new: NewApiKey, address: Address) -> CreatedApiKey:
         """Make a key for a machine. Its text is in this answer and nowhere else."""
-        key, text = await api_keys.create(who.user_id, new.name, new.scopes)
+        key, text = await api_keys.create(who.user_id, new.name, new.scopes, address)
         return CreatedApiKey.of(key, api_key=text)
 
     @router.get("/api-keys")
@@ -317,34 +174,49 @@ def routes(
         return ApiKeyList(api_keys=[ApiKeyBody.of(key) for key in await api_keys.list(who.user_id)])
 
     @router.delete("/api-keys/{key_id}", status_code=204)
-    async def revoke_api_key(who: InSession, key_id: Id) -> None:
+    async def revoke_api_key(who: InSession, key_id: Id, address: Address) -> None:
         """Revoke a key; access tokens that were got for it live on for their few minutes."""
-        await api_keys.revoke(who.user_id, key_id)
+        await api_keys.revoke(who.user_id, key_id, address)
 
-    # --- Invites ---
+    # --- For admins: invites, and the accounts of all ---
 
     @router.post("/invites", status_code=201)
-    async def create_invite(who: InSession, new: NewInvite) -> CreatedInvite:
+    async def create_invite(who: InSession, new: NewInvite, address: Address) -> CreatedInvite:
         """Invite somebody. The code is in this answer and nowhere else, and works once."""
-        invite, code = await service.create_invite(_admin(who), new.role)
+        invite, code = await service.create_invite(await accounts.require_admin(who), new.role, address)
         return CreatedInvite.of(invite, code=code)
 
     @router.get("/invites")
     async def list_invites(who: InSession) -> InviteList:
         """List the invites that are still good."""
-        _admin(who)
+        await accounts.require_admin(who)
         return InviteList(invites=[InviteBody.of(invite) for invite in await service.list_invites()])
 
     @router.delete("/invites/{invite_id}", status_code=204)
-    async def withdraw_invite(who: InSession, invite_id: Id) -> None:
+    async def withdraw_invite(who: InSession, invite_id: Id, address: Address) -> None:
         """Withdraw an invite."""
-        _admin(who)
-        await service.withdraw_invite(invite_id)
+        await service.withdraw_invite(await accounts.require_admin(who), invite_id, address)
+
+    @router.get("/users")
+    async def list_users(
+        who: InSession,
+        limit: Annotated[int, Query(ge=1, le=100)] = 100,
+        cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")] = None,
+    ) -> UserPage:
+        """List all accounts, oldest first, page by page."""
+        await accounts.require_admin(who)
+        users, next_cursor = await accounts.list(cursor, limit)
+        return UserPage(users=[UserBody.of(user) for user in users], next_cursor=next_cursor)
+
+    @router.patch("/users/{user_id}")
+    async def change_role(who: InSession, user_id: Id, change: RoleChange, address: Address) -> UserBody:
+        """Give somebody another role. Tokens they have keep the old one for their few minutes; the next has the new."""
+        admin = await accounts.require_admin(who)
+        return UserBody.of(await accounts.change_role(admin, user_id, change.role, address))
+
+    @router.delete("/users/{user_id}", status_code=204)
+    async def delete_user(who: InSession, user_id: Id, address: Address) -> None:
+        """Delete somebody's account with its sessions, keys and songs. The only admin's cannot be."""
+        await accounts.delete(await accounts.require_admin(who), user_id, address)
 
     return router
-
-
-def _admin(who: Identity) -> Identity:
-    if not who.is_admin:
-        raise Rejected("role_missing", "only the admin may do this", status=403)
-    return who

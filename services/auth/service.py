@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
 import structlog
 from ulid import ULID
 
+from services.auth.accounts import Accounts
 from services.auth.passwords import Passwords
 from services.auth.sessions import Sessions, Tokens
 from services.auth.settings import AuthSettings
-from services.auth.store import AccountStore, Invite, Session, User
+from services.auth.store import ADMIN, AccountStore, Invite, Session, User
 from shared.errors import Rejected, Unavailable
 from shared.events import UserRegistered
 from shared.messaging.bus import EventBus
+from shared.runtime.audit import Audit
 from shared.runtime.identity import Identity
 
 log = structlog.get_logger()
@@ -27,17 +28,26 @@ class AuthService:
     """Sign-up, invites, login, change of password, the end of sessions and of accounts."""
 
     def __init__(
-        self, store: AccountStore, passwords: Passwords, sessions: Sessions, bus: EventBus, settings: AuthSettings
+        self,
+        store: AccountStore,
+        accounts: Accounts,
+        passwords: Passwords,
+        sessions: Sessions,
+        bus: EventBus,
+        audit: Audit,
+        settings: AuthSettings,
     ) -> None:
         self._store = store
+        self._accounts = accounts
         self._passwords = passwords
         self._sessions = sessions
         self._bus = bus
+        self._audit = audit
         self._settings = settings
 
     # --- Accounts ---
 
-    async def sign_up(self, username: str, password: str, invite_code: str | None) -> User:
+    async def sign_up(self, username: str, password: str, invite_code: str | None, address: str) -> User:
         """Make an account; the first one of an instance runs it.
 
         Raises
@@ -45,15 +55,26 @@ class AuthService:
         Rejected
             The name is taken, sign-up is closed, or needs an invite that is still good.
         """
+        try:
+            user, invite = await self._sign_up(username, password, invite_code)
+        except Rejected:
+            await self._audit.record("signup.refused", address=address, outcome="refused")
+            raise
+        if invite is not None:
+            await self._audit.record("invite.used", actor=user.user_id, subject=invite.code_hash, address=address)
+        await self._audit.record("account.created", actor=user.user_id, subject=user.user_id, address=address)
+        return user
+
+    async def _sign_up(self, username: str, password: str, invite_code: str | None) -> tuple[User, Invite | None]:
         if not await self._store.has_users():
             try:
-                return await self.add_user(username, password, role="admin", is_first=True)
+                return await self.add_user(username, password, role=ADMIN, is_first=True), None
             except Rejected as refused:
                 if refused.code != "signup_overtaken":
                     raise
         invite = await self._invite(invite_code)
         role = self._settings.signup_role if invite is None else invite.role
-        return await self.add_user(username, password, role=role, invite=invite)
+        return await self.add_user(username, password, role=role, invite=invite), invite
 
     async def _invite(self, code: str | None) -> Invite | None:
         if self._settings.signup == "closed":
@@ -72,12 +93,11 @@ class AuthService:
     ) -> User:
         """Make an account whatever the sign-up setting says."""
         now = datetime.now(UTC).isoformat()
-        user = User(str(ULID()), username, await self._passwords.hash(password), role, now)
+        user = User(str(ULID()), username, await self._passwords.hash(password), role, now, revision=1)
         if not await self._store.add_user(user, is_first=is_first, invite=invite):
             if await self._store.user_by_name(username) is not None:
                 raise Rejected("username_taken", "this user name is taken", status=409)
             raise Rejected("signup_overtaken", "somebody else was faster; sign up again", status=409)
-        log.info("user.registered", user_id=user.user_id, role=user.role)
         try:
             await self._bus.publish(UserRegistered(user_id=user.user_id))
         except Unavailable as error:
@@ -85,7 +105,7 @@ class AuthService:
             log.warning("event.dropped", event_name=UserRegistered.name, reason=error.reason)
         return user
 
-    async def change_password(self, who: Identity, old: str, new: str) -> None:
+    async def change_password(self, who: Identity, old: str, new: str, address: str) -> None:
         """Set another password and end all other sessions.
 
         Raises
@@ -93,14 +113,13 @@ class AuthService:
         Rejected
             The old password is wrong (status 403).
         """
-        user = await self._confirmed(who, old)
-        changed = replace(user, password_hash=await self._passwords.hash(new))
-        if not await self._store.replace_user(user, changed):
-            raise Rejected("password_changed", "the password was changed at the same time", status=409)
+        user = await self._confirmed(who, old, address)
+        if not await self._store.change_password(user, await self._passwords.hash(new)):
+            raise Rejected("account_changed", "the account was changed at the same time; try again", status=409)
         await self._store.delete_sessions(user.user_id, but=who.session_id)
-        log.info("password.changed", user_id=user.user_id)
+        await self._audit.record("password.changed", actor=who.user_id, subject=who.user_id, address=address)
 
-    async def delete_account(self, who: Identity, password: str) -> None:
+    async def delete_account(self, who: Identity, password: str, address: str) -> None:
         """Remove an account and all that is kept of it.
 
         Raises
@@ -108,80 +127,94 @@ class AuthService:
         Rejected
             The password is wrong (status 403), or nobody would run the instance (status 409).
         """
-        user = await self._confirmed(who, password)
-        if user.role == "admin":
-            raise Rejected("admin_needed", "the account that runs the instance cannot be deleted", status=409)
-        if not await self._store.delete_user(user):
-            raise Rejected("password_changed", "the password was changed at the same time", status=409)
-        log.info("user.deleted", user_id=user.user_id)
+        await self._confirmed(who, password, address)
+        await self._accounts.delete(who, who.user_id, address)
 
-    async def _confirmed(self, who: Identity, password: str) -> User:
-        user = await self._store.user(who.user_id)
+    async def _confirmed(self, who: Identity, password: str, address: str) -> User:
+        try:
+            return await self._require(await self._store.user(who.user_id), password)
+        except Rejected:
+            await self._audit.record(
+                "password.refused", actor=who.user_id, subject=who.user_id, address=address, outcome="refused"
+            )
+            raise
+
+    async def _require(self, user: User | None, password: str) -> User:
         is_right, _ = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not is_right:
-            log.warning("password.refused", user_id=who.user_id)
             raise Rejected("wrong_password", "the password is wrong", status=403)
         return user
 
     # --- Sessions ---
 
-    async def log_in(self, username: str, password: str, agent: str) -> Tokens:
+    async def log_in(self, username: str, password: str, agent: str, address: str) -> Tokens:
         """Return tokens for somebody who knows the password.
 
         Raises
         ------
         Rejected
-            The name or the password is wrong; which of them is not told (status 401).
+            The name or the password is wrong; which of them is not told (status 401). Or the password is longer than
+            the hash of an older system can tell (status 422).
         """
         user = await self._store.user_by_name(username)
+        subject = None if user is None else user.user_id
+        try:
+            tokens = await self._begin(user, password, agent)
+        except Rejected:
+            await self._audit.record("login.refused", subject=subject, address=address, outcome="refused")
+            raise
+        await self._audit.record("login.allowed", actor=subject, subject=tokens.session_id, address=address)
+        return tokens
+
+    async def _begin(self, user: User | None, password: str, agent: str) -> Tokens:
         is_right, better = await self._passwords.verify(password, user.password_hash if user else None)
         if user is not None and is_right:
             tokens = await self._sessions.begin(await self._improved(user, better), agent)
             if tokens is not None:
-                log.info("user.logged_in", user_id=user.user_id)
                 return tokens
-        log.warning("login.refused")
         raise Rejected("wrong_credentials", "the user name or the password is wrong", status=401)
 
     async def _improved(self, user: User, better: str | None) -> User:
-        if better is None:
-            return user
-        improved = replace(user, password_hash=better)
-        if await self._store.replace_user(user, improved):
-            return improved
-        return await self._store.user(user.user_id) or user  # another login was first
+        if better is not None:
+            await self._store.change_password(user, better)  # unless another login was first
+            return await self._store.user(user.user_id) or user
+        return user
 
     async def list_sessions(self, who: Identity) -> list[Session]:
         """Return the sessions of somebody that have not ended, newest first."""
         return [session async for session in self._store.sessions(who.user_id)]
 
-    async def end_session(self, who: Identity, session_id: str) -> None:
+    async def end_session(self, who: Identity, session_id: str, address: str) -> None:
         """End one session of somebody; one that has ended is no error."""
-        await self._store.delete_session(who.user_id, session_id)
+        if await self._store.session(who.user_id, session_id) is not None:
+            await self._store.delete_session(who.user_id, session_id)
+            await self._audit.record("session.ended", actor=who.user_id, subject=session_id, address=address)
 
-    async def end_all_sessions(self, who: Identity) -> None:
+    async def end_all_sessions(self, who: Identity, address: str) -> None:
         """Log out everywhere, here too."""
         await self._store.delete_sessions(who.user_id)
-        log.info("sessions.ended", user_id=who.user_id)
+        await self._audit.record("sessions.ended", actor=who.user_id, subject=who.user_id, address=address)
 
     # --- Invites ---
 
-    async def create_invite(self, admin: Identity, role: str) -> tuple[Invite, str]:
+    async def create_invite(self, admin: Identity, role: str, address: str) -> tuple[Invite, str]:
         """Return an invite, and its code, which nobody can tell afterwards."""
         code = secrets.token_urlsafe(16)
         expires_at = int(time.time()) + self._settings.invite_s
         invite = Invite(_hash(code), role, admin.user_id, datetime.now(UTC).isoformat(), expires_at)
         await self._store.add_invite(invite)
-        log.info("invite.created", by=admin.user_id, role=role)
+        await self._audit.record("invite.created", actor=admin.user_id, subject=invite.code_hash, address=address)
         return invite, code
 
     async def list_invites(self) -> list[Invite]:
         """Return the invites that are still good."""
         return [invite async for invite in self._store.invites()]
 
-    async def withdraw_invite(self, invite_id: str) -> None:
+    async def withdraw_invite(self, admin: Identity, invite_id: str, address: str) -> None:
         """Make an invite worthless; one that is gone is no error."""
-        await self._store.delete_invite(invite_id)
+        if await self._store.invite(invite_id) is not None:
+            await self._store.delete_invite(invite_id)
+            await self._audit.record("invite.withdrawn", actor=admin.user_id, subject=invite_id, address=address)
 
 
 def _hash(code: str) -> str:

@@ -26,7 +26,10 @@ class AuthSettings(BaseSettings):
     access_token_s: int = Field(600, description="Life of an access token, in seconds.")
     refresh_token_s: int = Field(30 * 86400, description="Life of an unused refresh token, in seconds.")
     refresh_grace_s: float = Field(
-        10.0, ge=0, description="How long the last refresh token may come again after a lost answer, in seconds."
+        0.0,
+        ge=0,
+        description="How long the last refresh token may come again after a lost answer, in seconds; with 0, a token "
+        "that comes twice always ends its session.",
     )
     wrong_passwords_per_minute: int = Field(
         10, ge=1, le=60_000, description="Wrong passwords and API keys of one address; more are refused with 429."

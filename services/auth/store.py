@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
+from services.auth.names import fold
+from shared.errors import Rejected
 from shared.events import UserDeleted
 from shared.messaging.outbox import Outbox, with_pending
 from shared.storage.tables import (
@@ -26,8 +28,9 @@ from shared.storage.tables import (
 
 ACCOUNTS = TableSpec("accounts", (Index("pending", pk="pending", sk="pending_at"),), expiry="expires_at")
 FIRST = Key("first", "first")
-INVITES = "invites"
+USERS, ADMINS, INVITES = "users", "admins", "invites"
 SESSION, API_KEY = "session#", "key#"
+ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class User:
     password_hash: str
     role: str
     created_at: str
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,11 @@ Kept = TypeVar("Kept", User, Session, Invite, ApiKey)
 
 
 class AccountStore:
-    """All of a user is in one partition: the account, its sessions and its keys."""
+    """All of a user is in one partition: the account, its sessions and its keys.
+
+    Two more partitions list the ids of all users, and of those who are admins, so that a transaction that takes an
+    admin away can demand that another one stays.
+    """
 
     def __init__(self, table: Table, outbox: Outbox) -> None:
         self._table = table
@@ -102,7 +110,9 @@ class AccountStore:
     async def add_user(self, user: User, *, is_first: bool = False, invite: Invite | None = None) -> bool:
         """Store a new account; False where the name is taken, another one was first, or the invite is used up."""
         name = {"pk": f"name#{fold(user.username)}", "sk": "name", "user_id": user.user_id}
-        writes: list[Write] = [Put(_user_item(user), Absent()), Put(name, Absent())]
+        writes: list[Write] = [Put(_user_item(user), Absent()), Put(name, Absent()), Put(_entry(USERS, user))]
+        if user.role == ADMIN:
+            writes.append(Put(_entry(ADMINS, user)))
         if is_first:
             writes.append(Put({"pk": FIRST.pk, "sk": FIRST.sk, "user_id": user.user_id}, Absent()))
         if invite is not None:
@@ -118,28 +128,69 @@ class AccountStore:
         item = await self._table.get(Key(f"name#{fold(username)}", "name"))
         return await self.user(str(item["user_id"])) if item else None
 
-    async def replace_user(self, old: User, new: User) -> bool:
-        """Store a changed account; False where its password has changed meanwhile, or it is gone."""
-        return await self._transact([Put(_user_item(new), _unchanged(old))])
+    async def users(self, cursor: str | None, limit: int) -> tuple[list[User], str | None]:
+        """Return a page of accounts, oldest first, and where the next one begins."""
+        page = await self._table.query(USERS, limit=limit, cursor=cursor)
+        keys = [_user_key(str(item["sk"])) for item in page.items]
+        found = await self._table.batch_get(keys)
+        return [_made(User, found[key]) for key in keys if key in found], page.cursor
+
+    async def change_password(self, user: User, password_hash: str) -> bool:
+        """Store another hash; False where the account has changed meanwhile, or is gone."""
+        return await self._transact([_changed(user, password_hash=password_hash)])
+
+    async def change_role(self, user: User, role: str) -> bool:
+        """Store another role; False where the account, or who else is an admin, has changed meanwhile.
+
+        Raises
+        ------
+        Rejected
+            Nobody else is an admin (status 409).
+        """
+        writes: list[Write] = [_changed(user, role=role)]
+        if role == ADMIN:
+            writes.append(Put(_entry(ADMINS, user)))
+        elif user.role == ADMIN:
+            writes += await self._without_admin(user)
+        return await self._transact(writes)
 
     async def delete_user(self, user: User) -> bool:
-        """Remove an account with all that is kept of it here, and tell the others."""
-        await self.delete_sessions(user.user_id)
-        async for key in self.api_keys(user.user_id):
-            await self.delete_api_key(user.user_id, key.key_id)
+        """Remove an account with all that is kept of it here, and tell the others; False as with a change of role.
+
+        Raises
+        ------
+        Rejected
+            Nobody else is an admin (status 409).
+        """
         event = UserDeleted(user_id=user.user_id)
         note = with_pending({"pk": f"user#{user.user_id}", "sk": "deleted", "revision": 1}, [event])
         name = Key(f"name#{fold(user.username)}", "name")
-        if not await self._transact([Delete(_user_key(user.user_id), _unchanged(user)), Delete(name), Put(note)]):
+        writes: list[Write] = [Delete(_user_key(user.user_id), _unchanged(user)), Delete(name), Put(note)]
+        writes.append(Delete(Key(USERS, user.user_id)))
+        if user.role == ADMIN:
+            writes += await self._without_admin(user)
+        if not await self._transact(writes):
             return False
+        # Nobody comes in with them any more, and none can be added: so only now.
+        await self.delete_sessions(user.user_id)
+        async for key in self.api_keys(user.user_id):
+            await self.delete_api_key(user.user_id, key.key_id)
         await self._outbox.publish(note)
         return True
+
+    async def _without_admin(self, user: User) -> list[Write]:
+        page = await self._table.query(ADMINS, limit=2)
+        other = next((str(item["sk"]) for item in page.items if item["sk"] != user.user_id), None)
+        if other is None:
+            raise Rejected("admin_needed", "this is the only admin: make somebody else one first", status=409)
+        return [Delete(Key(ADMINS, user.user_id)), Check(Key(ADMINS, other), Exists())]
 
     # --- Sessions ---
 
     async def add_session(self, session: Session, user: User) -> bool:
         """Store a session; False where the account's password has changed meanwhile, or it is gone."""
-        return await self._transact([Put(_session_item(session)), Check(_user_key(user.user_id), _unchanged(user))])
+        same = Equals("password_hash", user.password_hash)
+        return await self._transact([Put(_session_item(session)), Check(_user_key(user.user_id), same)])
 
     async def session(self, user_id: str, session_id: str) -> Session | None:
         """Return a session that has not ended."""
@@ -184,9 +235,10 @@ class AccountStore:
 
     # --- API keys ---
 
-    async def add_api_key(self, key: ApiKey) -> None:
-        """Store an API key."""
-        await self._table.put({"pk": f"user#{key.user_id}", "sk": API_KEY + key.key_id, **asdict(key)})
+    async def add_api_key(self, key: ApiKey) -> bool:
+        """Store an API key; False where the account is gone."""
+        item = {"pk": f"user#{key.user_id}", "sk": API_KEY + key.key_id, **asdict(key)}
+        return await self._transact([Put(item), Check(_user_key(key.user_id), Exists())])
 
     async def api_key(self, user_id: str, key_id: str) -> ApiKey | None:
         """Return an API key that was not revoked."""
@@ -219,11 +271,6 @@ class AccountStore:
                 return
 
 
-def fold(username: str) -> str:
-    """Return the form of a name under which it must be unique."""
-    return username.casefold()
-
-
 def _user_key(user_id: str) -> Key:
     return Key(f"user#{user_id}", "user")
 
@@ -236,8 +283,17 @@ def _session_item(session: Session) -> Item:
     return {"pk": f"user#{session.user_id}", "sk": SESSION + session.session_id, **asdict(session)}
 
 
+def _entry(partition: str, user: User) -> Item:
+    return {"pk": partition, "sk": user.user_id}
+
+
+def _changed(user: User, **changes: str) -> Put:
+    return Put(_user_item(replace(user, revision=user.revision + 1, **changes)), _unchanged(user))
+
+
 def _unchanged(user: User) -> Equals:
-    return Equals("password_hash", user.password_hash)
+    # Accounts of before have no revision until they change.
+    return Equals("revision", user.revision) if user.revision else Equals("password_hash", user.password_hash)
 
 
 def _read(kind: type[Kept], item: Item | None) -> Kept | None:
@@ -245,5 +301,5 @@ def _read(kind: type[Kept], item: Item | None) -> Kept | None:
 
 
 def _made(kind: type[Kept], item: Item) -> Kept:
-    fields: dict[str, Any] = {name: item[name] for name in kind.__dataclass_fields__}
+    fields: dict[str, Any] = {name: item[name] for name in kind.__dataclass_fields__ if name in item}
     return kind(**fields)

@@ -112,12 +112,16 @@ async def test_a_deleted_account_leaves_nothing_and_its_name_is_free(tmp_path: P
     await bus.close()
 
 
-async def test_a_hash_of_bcrypt_is_verified_once_and_replaced(served: Served, client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("version", ["2a", "2b", "2y"])
+async def test_a_hash_of_bcrypt_is_verified_once_and_replaced(
+    served: Served, client: httpx.AsyncClient, version: str
+) -> None:
     user_id = (await sign_up(client, "ada")).json()["user_id"]
-    await store_hash(served, user_id, bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)))
+    old = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).replace(b"$2b$", f"${version}$".encode())
+    await store_hash(served, user_id, old)
 
     assert (await client.post("/v1/auth/login", json={"username": "ada", "password": "wrong"})).status_code == 401
-    await log_in(client, "ada")
+    await asyncio.gather(log_in(client, "ada"), log_in(client, "ada"))
 
     kept = await served.accounts.get(Key(f"user#{user_id}", "user"))
     assert kept is not None
@@ -125,14 +129,17 @@ async def test_a_hash_of_bcrypt_is_verified_once_and_replaced(served: Served, cl
     await log_in(client, "ada")
 
 
-async def test_what_bcrypt_would_cut_is_neither_accepted_nor_an_error(
-    served: Served, client: httpx.AsyncClient
-) -> None:
+async def test_what_bcrypt_would_cut_is_refused_with_the_reason(served: Served, client: httpx.AsyncClient) -> None:
     long = "ü" * 40  # 80 bytes
     user_id = (await sign_up(client, "ada")).json()["user_id"]
     await store_hash(served, user_id, bcrypt.hashpw(long.encode()[:72], bcrypt.gensalt(4)))
 
-    assert (await client.post("/v1/auth/login", json={"username": "ada", "password": long})).status_code == 401
+    refused = await client.post("/v1/auth/login", json={"username": "ada", "password": long})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "password_too_long")
+    assert "72 bytes" in refused.json()["detail"]
+    wrong = {"username": "ada", "password": "with \0 in it"}
+    assert (await client.post("/v1/auth/login", json=wrong)).status_code == 401
     await log_in(client, "ada", long[:36])
 
 
