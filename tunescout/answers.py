@@ -39,12 +39,12 @@ class Rejection(Said):
 
 
 class Duplicate(Said):
-    """The proof that the library has this recording already."""
+    """The proof that the library has this recording already; none of it where the known song is not to be seen."""
 
-    song_id: str
+    song_id: str | None = None
     title: str | None = None
     artist: str | None = None
-    evidence: str
+    evidence: str | None = None
     relation: str | None = None
     overlap: float | None = None
     offset_ms: float | None = None

@@ -99,6 +99,8 @@ def proof(song: Song) -> str:
     """Return why an upload is a duplicate, in words."""
     if song.duplicate is None:
         raise ValueError(f"song {song.id} is no duplicate")
+    if song.duplicate.song_id is None:
+        return "this recording is already known"
     known = name_of(song.duplicate.title, song.duplicate.artist)
     if song.duplicate.evidence == "bytes":
         return f"the very same file as {known}"

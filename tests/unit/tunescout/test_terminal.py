@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tunescout.answers import Song
-from tunescout.terminal import clock, printable, song_table
+from tunescout.terminal import clock, printable, proof, song_table
 
 
 @given(st.text(st.characters()))
@@ -32,3 +32,9 @@ def test_markup_in_a_title_is_shown_as_it_is() -> None:
 
 def test_times_are_minutes_and_seconds() -> None:
     assert [clock(ms) for ms in (-40, 59_999, 3_661_000)] == ["0:00", "0:59", "61:01"]
+
+
+def test_a_duplicate_of_a_song_that_one_may_not_see_is_told_without_it() -> None:
+    nothing = dict.fromkeys(("song_id", "title", "artist", "evidence", "relation", "overlap", "offset_ms"))
+    song = Song.model_validate({"id": "1", "status": "duplicate", "duplicate": nothing})
+    assert proof(song) == "this recording is already known"
