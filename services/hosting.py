@@ -15,6 +15,7 @@ from shared.errors import Rejected
 from shared.messaging.bus import EventBus, Subscription
 from shared.runtime.adapters import blob_store, event_bus, table
 from shared.runtime.app import Process, Runtime, ServiceApp, web_app
+from shared.runtime.connections import allow_many_connections, protocol
 from shared.runtime.identity import PublishedKeys
 from shared.runtime.logging import configure_logging
 from shared.runtime.private_file import write_private
@@ -67,6 +68,7 @@ def run(names: Sequence[str]) -> None:
         raise SystemExit("a service alone needs a broker: set TUNESCOUT_BROKER_URL, or run all services in one process")
     configure_logging(settings, chosen[0] if len(chosen) == 1 else "tunescout")
     app, process = application(settings, chosen)
+    allow_many_connections()
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -75,8 +77,9 @@ def run(names: Sequence[str]) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            # Behind the gateway nobody else knocks, and it says where a request comes from.
-            forwarded_allow_ips=settings.trusted_proxies if "gateway" in chosen else "*",
+            http=protocol(app.state.is_proxy),
+            ws="none",
+            proxy_headers=False,  # the application reads them itself, and sees who has sent them
             # Streams of events do not end by themselves.
             timeout_graceful_shutdown=max(1, round(settings.graceful_stop_s)),
         )

@@ -166,7 +166,7 @@ class Demo:
             return
         at = f" --server {self.server}" if self.port != 8000 else ""
         for name, what in {
-            "the API": f"{self.server}/docs",
+            "the API": f"{self.server}/openapi.json",
             "the songs": f"tunescout songs{at}",
             "your music": f"tunescout import{at} FOLDER",
             "a clip": f"tunescout identify{at} FILE",

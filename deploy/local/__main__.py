@@ -45,7 +45,7 @@ def up(
         state.save(folder / STATE, stack)
     except StartFailed as why:
         _fail(why)
-    out.print(f"ready: {stack.url}   API: {stack.url}/docs   logs: {folder}")
+    out.print(f"ready: {stack.url}   API: {stack.url}/openapi.json   logs: {folder}")
 
 
 @app.command()

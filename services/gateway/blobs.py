@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.requests import ClientDisconnect
@@ -13,12 +11,17 @@ from shared.storage.blobs import attachment, not_found
 from shared.storage.files import FolderStore
 
 # A blob is what some user uploaded: a browser must neither guess its type nor run anything in it.
-_HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+_HARMLESS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",  # as of a bucket: the URL alone permits it, and no cookie
+    "Cache-Control": "private, max-age=3600",
+}
 
 
 def blob_routes(store: FolderStore) -> APIRouter:
     """Return the routes below ``/blobs/``; each request is permitted by its signed URL alone."""
-    router = APIRouter(include_in_schema=False, max_body_size=sys.maxsize)  # the signature says how much
+    router = APIRouter(include_in_schema=False)
 
     @router.api_route("/blobs/{key:path}", methods=["GET", "HEAD"])
     async def download(key: str, request: Request) -> FileResponse:
@@ -34,6 +37,10 @@ def blob_routes(store: FolderStore) -> APIRouter:
     @router.put("/blobs/{key:path}")
     async def upload(key: str, request: Request) -> Response:
         grant = store.verify(request.method, key, request.query_params.multi_items())
+        announced = int(request.headers.get("content-length", 0))
+        if grant.size_bytes is not None and announced > grant.size_bytes:
+            reason = f"the URL permits {grant.size_bytes} bytes, not {announced}"
+            raise Rejected("upload_too_large", reason, status=413)
         content_type = request.headers.get("content-type")
         if grant.content_type is not None and content_type != grant.content_type:
             reason = f"the URL permits {grant.content_type}, not {content_type}"

@@ -13,6 +13,7 @@ from services.gateway.store import QUERIES, QueryStore
 from shared.catalogue import SONGS, Library
 from shared.messaging.inbox import ReplyInbox
 from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.bodies import LEAST_BYTES, BodyLimit
 from shared.runtime.limits import LIMITS, RateLimits
 from shared.storage.files import FolderStore
 
@@ -30,4 +31,14 @@ def build(runtime: Runtime) -> ServiceApp:
     if isinstance(runtime.blobs, FolderStore):
         router.include_router(blob_routes(runtime.blobs))
     router.include_router(proxy.router)
-    return ServiceApp("gateway", router=router, start=inbox.open, background=[service.forget_clips], stop=proxy.close)
+    return ServiceApp(
+        "gateway",
+        router=router,
+        bodies={
+            "/v1/queries": BodyLimit(settings.max_clip_bytes, LEAST_BYTES),
+            "/blobs/": BodyLimit(None, LEAST_BYTES),
+        },
+        start=inbox.open,
+        background=[service.forget_clips],
+        stop=proxy.close,
+    )

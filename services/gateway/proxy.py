@@ -16,7 +16,7 @@ _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "proxy-authorization"}
 )
 # Whoever is behind believes what is said of the client, so it must be said by us.
-_NOT_HANDED_ON = _HOP_BY_HOP | {"x-forwarded-for"}
+_NOT_HANDED_ON = _HOP_BY_HOP | {"x-forwarded-for", "x-forwarded-proto", "forwarded", "x-request-id"}
 # Long silences belong to server-sent events, which send a heartbeat every 15 s.
 _TIMEOUT = httpx.Timeout(connect=3, read=60, write=60, pool=10)
 # Each of them holds a connection, so that any bound on their number would let those who listen lock out all others.
@@ -64,9 +64,12 @@ class Proxy:
     async def _forward(self, client: httpx.AsyncClient, service: str, request: Request) -> StreamingResponse:
         if not {".", ".."}.isdisjoint(request.url.path.split("/")):  # httpx would follow them, to other routes
             raise Rejected("path_invalid", "a path has no steps that are . or ..", status=400)
-        headers = [(name, value) for name, value in request.headers.items() if name not in _NOT_HANDED_ON]
+        headers = [(name, value) for name, value in request.headers.raw if name.decode() not in _NOT_HANDED_ON]
+        headers.append((b"x-forwarded-proto", request.url.scheme.encode()))
         if request.client is not None:
-            headers.append(("x-forwarded-for", request.client.host))
+            headers.append((b"x-forwarded-for", request.client.host.encode()))
+        if (request_id := request.scope.get("request_id")) is not None:
+            headers.append((b"x-request-id", request_id.encode()))
         outgoing = client.build_request(
             request.method,
             httpx.URL(path=request.url.path, query=request.url.query.encode()),
@@ -77,8 +80,12 @@ class Proxy:
             answer = await client.send(outgoing, stream=True)
         except httpx.TransportError as error:
             raise Unavailable(f"the {service} service does not answer") from error
-        kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
-        return StreamingResponse(_body(answer), status_code=answer.status_code, headers=kept)
+        handed_back = StreamingResponse(_body(answer), status_code=answer.status_code)
+        # Each by itself: cookies can't be joined.
+        handed_back.raw_headers = [
+            (lower, value) for name, value in answer.headers.raw if (lower := name.lower()).decode() not in _HOP_BY_HOP
+        ]
+        return handed_back
 
     async def close(self) -> None:
         """Close the connections."""

@@ -3,7 +3,6 @@
 # No `annotations` of the future here: a limit that comes from the settings is read from the real annotation.
 
 import asyncio
-import sys
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -33,12 +32,7 @@ _CLIP_BODY = {
 
 def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings) -> APIRouter:
     """Return the routes under ``/v1/queries``."""
-    router = APIRouter(
-        prefix="/v1/queries",
-        tags=["queries"],
-        responses=PROBLEM_RESPONSES,
-        max_body_size=sys.maxsize,  # counted here, to say what is wrong
-    )
+    router = APIRouter(prefix="/v1/queries", tags=["queries"], responses=PROBLEM_RESPONSES)
 
     @router.post("", openapi_extra=_CLIP_BODY)
     async def identify(

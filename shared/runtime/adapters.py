@@ -44,7 +44,8 @@ def table(settings: Settings, spec: TableSpec) -> Table:
 def blob_store(settings: Settings) -> BlobStore:
     """Return the S3 bucket, or the folder in the data folder."""
     if settings.blobs.kind == "s3":
-        return S3Store(settings.blobs)
+        origins = [*settings.page_origins(), *settings.blobs.cors_origins]
+        return S3Store(settings.blobs.model_copy(update={"cors_origins": origins}))
     secret = _secret(settings.data_dir / "blob-key")
     return FolderStore(settings.data_dir / "audio", base_url=settings.public_base(), secret=secret)
 

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPMethod
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import structlog
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
 from pydantic_settings import BaseSettings
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as ASGIMessage
 from ulid import ULID
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from shared.errors import Unavailable
 from shared.messaging.bus import EventBus, Subscription
+from shared.runtime.bodies import Bodies, BodyLimit
+from shared.runtime.headers import ProtectiveHeaders
 from shared.runtime.identity import PublishedKeys
 from shared.runtime.problems import install_problem_handlers
 from shared.runtime.settings import Settings
 from shared.storage.blobs import BlobStore
 from shared.storage.tables import Table, TableSpec
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=BaseSettings)
@@ -34,8 +42,7 @@ Action = Callable[[], Awaitable[None]]
 
 STORE_START_TIMEOUT_S = 120.0
 PAUSE_S = 1.0
-MAX_BODY_BYTES = 256 * 1024
-"""Longest body of a request, which is JSON; the routes that take audio have limits of their own."""
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{8,100}")
 _METHODS = frozenset(HTTPMethod)  # anything else that clients make up would stay in memory as a label for ever
 REQUEST_SECONDS = Histogram("tunescout_http_seconds", "Time to answer.", ["method", "route", "status"])
 
@@ -50,6 +57,8 @@ class ServiceApp:
         Consumed as soon as the bus is connected.
     later : sequence of Subscription
         Consumed when the service itself says so; listed here so that they can be declared and documented.
+    bodies : mapping of str to BodyLimit
+        The paths that take more than JSON; one that ends with a slash stands for all below it.
     start, stop : callable
         Run after the bus is connected and before anything is heard; and after the bus is closed.
     background : sequence of callable
@@ -62,6 +71,7 @@ class ServiceApp:
     subscriptions: Sequence[Subscription[Any]] = ()
     later: Sequence[Subscription[Any]] = ()
     router: APIRouter | None = None
+    bodies: Mapping[str, BodyLimit] = field(default_factory=dict)
     start: Action | None = None
     background: Sequence[Action] = ()
     stop: Action | None = None
@@ -182,29 +192,58 @@ async def _as_coroutine(action: Action) -> None:
 
 def web_app(process: Process, runtime: Runtime, services: Sequence[ServiceApp], *, title: str, version: str) -> FastAPI:
     """Return the HTTP side of a process: the routes of its services, probes and metrics."""
-    app = FastAPI(title=title, version=version, lifespan=process.lifespan, redoc_url=None, max_body_size=MAX_BODY_BYTES)
+    # A page of documentation would run code of somebody else's server beside people's tokens.
+    app = FastAPI(title=title, version=version, lifespan=process.lifespan, redoc_url=None, docs_url=None)
     app.state.keys = runtime.keys
     install_problem_handlers(app)
-    app.add_middleware(Observed)
     app.include_router(_probes(process))
     for service in services:
         if service.router is not None:
             app.include_router(service.router)
+    # Around the application, not within it: its answers about bugs need all of this, too.
+    inner = _protected(app.build_middleware_stack(), runtime.settings, services)
+    # Behind the gateway nobody else knocks, and it says where a request comes from.
+    trusted = runtime.settings.trusted_proxies if not runtime.hosted or "gateway" in runtime.hosted else "*"
+    proxies = ProxyHeadersMiddleware(cast("ASGI3Application", inner), trusted)
+    app.state.is_proxy = proxies.trusted_hosts.__contains__
+    app.middleware_stack = Observed(cast("ASGIApp", proxies), app.state.is_proxy)
     return app
 
 
-class Observed:
-    """ASGI middleware: gives each request an id, in its log lines and its answer, and measures its time."""
+def _protected(app: ASGIApp, settings: Settings, services: Sequence[ServiceApp]) -> ASGIApp:
+    app = Bodies(app, {path: limit for service in services for path, limit in service.bodies.items()})
+    app = CORSMiddleware(
+        app,
+        allow_origins=settings.page_origins(),
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Range"],
+        expose_headers=["Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-Id"],
+    )
+    is_https = settings.public_base().startswith("https:")
+    return ProtectiveHeaders(app, bucket_origin=settings.bucket_origin(), is_https=is_https)
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Observed:
+    """ASGI middleware: gives each request an id, in its log lines and its answer, and measures its time.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        What is behind.
+    is_proxy : callable
+        Whether an address may give a request its id itself.
+    """
+
+    def __init__(self, app: ASGIApp, is_proxy: Callable[[str], bool]) -> None:
         self._app = app
+        self._is_proxy = is_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = str(ULID())
+        request_id = scope["request_id"] = self._given_id(scope) or str(ULID())
         started = time.perf_counter()
 
         async def send_with_id(message: ASGIMessage) -> None:
@@ -217,6 +256,11 @@ class Observed:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._app(scope, receive, send_with_id)
+
+    def _given_id(self, scope: Scope) -> str | None:
+        given = Headers(scope=scope).get("x-request-id", "")
+        is_believed = scope["client"] is not None and self._is_proxy(scope["client"][0])
+        return given if is_believed and _SANE_ID.fullmatch(given) else None
 
 
 def _probes(process: Process) -> APIRouter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from fastapi import FastAPI, Request
@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.errors import Rejected, TooMany, Unavailable
 
@@ -27,7 +28,14 @@ class Problem(BaseModel):
     detail: str
     code: str
     instance: str | None = None
+    request_id: str | None = Field(None, description="Find the request in the logs with it.")
     errors: list[dict[str, str]] | None = Field(None, description="Which field is wrong, for validation problems.")
+
+    @classmethod
+    def of(cls, status: int, code: str, detail: str, **members: Any) -> Self:
+        """Build a problem; a kind of problem may have members of its own."""
+        kind, title = f"/problems/{code.replace('_', '-')}", HTTPStatus(status).phrase
+        return cls(type=kind, title=title, status=status, detail=detail, code=code, **members)
 
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -38,6 +46,10 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 """Documents the problem body for every route that includes it."""
+
+
+_NAMES = {408: "body_too_slow", 413: "body_too_large"}
+"""Other names than those of Python, which changes them."""
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -52,9 +64,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Unavailable)
     async def on_unavailable(request: Request, error: Unavailable) -> JSONResponse:
-        # Not the path itself: it may hold what only the client should have.
-        route = getattr(request.scope.get("route"), "path", "unmatched")
-        log.warning("request.deferred", route=route, reason=error.reason)
+        log.warning("request.deferred", route=_route(request), reason=error.reason)
         answer = problem(request, 503, "unavailable", f"{error.reason}; please try again")
         answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
         return answer
@@ -70,27 +80,30 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        answer = problem(request, error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
+        code = _NAMES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
+        answer = problem(request, error.status_code, code, str(error.detail))
         answer.headers.update(error.headers or {})
         return answer
 
+    @app.exception_handler(ClientDisconnect)
+    async def on_leaving(request: Request, error: ClientDisconnect) -> JSONResponse:
+        return problem(request, 400, "client_left", "the client left before its whole request had arrived")
+
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
-        log.error("request.failed", path=request.url.path, exc_info=error)
+        log.error("request.failed", route=_route(request), exc_info=error)
         return problem(request, 500, "internal_error", "something went wrong on our side; it has been logged")
+
+
+def _route(request: Request) -> str:
+    # Not the path itself: it may hold what only the client should have.
+    return getattr(request.scope.get("route"), "path", "unmatched")
 
 
 def problem(
     request: Request, status: int, code: str, detail: str, kind: type[Problem] = Problem, **members: Any
 ) -> JSONResponse:
     """Build a problem document; a kind of problem may have members of its own."""
-    body = kind(
-        type=f"/problems/{code.replace('_', '-')}",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        code=code,
-        instance=request.url.path,
-        **members,
-    )
+    of_request = {"instance": request.url.path, "request_id": request.scope.get("request_id")}
+    body = kind.of(status, code, detail, **of_request, **members)
     return JSONResponse(body.model_dump(exclude_none=True), status_code=status, media_type="application/problem+json")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@*\s]+$")]
 
 
 def _default_data_dir() -> Path:
@@ -38,9 +41,8 @@ class BlobSettings(BaseModel):
         None, description="S3 endpoint as clients see it, for presigned URLs; unset means the same."
     )
     region: str = Field("eu-central-1", description="AWS region of the bucket.")
-    cors_origins: list[str] = Field(
-        default_factory=lambda: ["http://127.0.0.1:8000", "http://localhost:8000"],
-        description="Origins of pages that may upload and play.",
+    cors_origins: list[Origin] = Field(
+        default_factory=list, description="Origins of pages that may use the bucket alone."
     )
 
 
@@ -64,6 +66,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, description="Port to listen on, for HTTP and probes alike.", ge=0, le=65535)
     public_url: str | None = Field(None, description="The gateway as clients see it; unset means host and port.")
+    cors_origins: list[Origin] = Field(
+        default_factory=list,
+        description="Origins of further pages that may use the API and the bucket; those that we serve may anyway.",
+    )
     trusted_proxies: list[str] = Field(
         default_factory=lambda: ["127.0.0.1"],
         description="Addresses and networks in front of the gateway whose `X-Forwarded-For` is believed.",
@@ -79,3 +85,21 @@ class Settings(BaseSettings):
     def public_base(self) -> str:
         """Return the URL under which clients reach the gateway."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def page_origins(self) -> list[str]:
+        """Return the origins of pages that may use the API from other origins."""
+        own = _origin(self.public_base())
+        names = [own, own.replace("127.0.0.1", "localhost")]  # whoever sits at the machine calls it by either name
+        return list(dict.fromkeys([*names, *self.cors_origins]))
+
+    def bucket_origin(self) -> str:
+        """Return the origin of presigned URLs."""
+        if self.blobs.kind == "folder":
+            return _origin(self.public_base())
+        endpoint_url = self.blobs.public_endpoint_url or self.blobs.endpoint_url
+        return _origin(endpoint_url or f"https://s3.{self.blobs.region}.amazonaws.com")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -17,7 +17,8 @@ from shared.errors import Rejected, Unavailable
 from shared.events import UserRegistered
 from shared.messaging.bus import Subscription
 from shared.messaging.memory import MemoryBus
-from shared.runtime.app import MAX_BODY_BYTES, Process, Runtime, ServiceApp, web_app
+from shared.runtime.app import Process, Runtime, ServiceApp, web_app
+from shared.runtime.bodies import JSON_BYTES
 from shared.runtime.identity import ALGORITHM, TOKEN_TYPE, PublishedKeys
 from shared.runtime.settings import Settings
 from shared.storage.files import FolderStore
@@ -61,7 +62,7 @@ async def test_large_body_is_refused_before_it_is_held_in_memory(tmp_path: Path)
     app, _ = served(tmp_path, ServiceApp("words", router=router))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         assert (await client.post("/words", json={"text": "x" * 1000})).json() == 1000
-        assert (await client.post("/words", json={"text": "x" * MAX_BODY_BYTES})).status_code == 413
+        assert (await client.post("/words", json={"text": "x" * JSON_BYTES})).status_code == 413
 
 
 def forged_token() -> str:

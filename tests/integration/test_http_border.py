@@ -1,0 +1,232 @@
+"""What happens at the door of a running process to those who knock wrongly, slowly, or with too much?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.ports import free_block
+from deploy.local.process import Process
+
+REPOSITORY = Path(__file__).parents[2]
+FIVE_GB = 5_000_000_000
+# The program with shorter deadlines than it has: what is tested is that they are kept, not how long they are.
+HASTY = """
+from shared.runtime import bodies, connections
+bodies.PATIENCE_S, connections.HEAD_S, connections.MOST_UNFINISHED = 2.0, 1.0, 60
+from services.hosting import run
+run([])
+"""
+
+
+class Door(Process):
+    """One process with all services, which believes no proxy but one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_block(1)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data = folder / "data"
+        super().__init__(
+            "door",
+            [sys.executable, "-c", HASTY],
+            folder,
+            is_ready=self._answers,
+            environment={
+                "PYTHONPATH": str(REPOSITORY),
+                "TUNESCOUT_DATA_DIR": str(self.data),
+                "TUNESCOUT_PORT": str(self.port),
+                "TUNESCOUT_TRUSTED_PROXIES": '["127.0.0.2"]',
+                "TUNESCOUT_CORS_ORIGINS": '["https://music.example"]',
+            },
+            deadline_s=60,
+        )
+
+    def _answers(self) -> bool:
+        try:
+            return (
+                httpx.get(f"{self.url}/live").status_code == 200
+            )  # the door stands open before all behind it is ready
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    process = Door(tmp_path_factory.mktemp("door"))
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def token(door: Door) -> str:
+    account = {"username": f"listener-{secrets.token_hex(4)}", "password": secrets.token_urlsafe(16)}
+    httpx.post(f"{door.url}/v1/auth/signup", json=account).raise_for_status()
+    answer = httpx.post(f"{door.url}/v1/auth/login", json=account).raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+async def spoken(door: Door, *sent: bytes, drip: bytes = b"", patience_s: float = 20.0) -> bytes:
+    """Say something, then a byte now and then, and return all that is heard until the other side ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    hearing = asyncio.create_task(reader.read(-1))
+    try:
+        async with asyncio.timeout(patience_s):
+            for part in sent:
+                writer.write(part)
+            while not hearing.done():
+                await asyncio.wait([hearing], timeout=0.2)
+                writer.write(drip)
+            return hearing.result()
+    except ConnectionError:
+        return b""
+    finally:
+        hearing.cancel()
+        writer.close()
+
+
+def status_and_problem(answer: bytes) -> tuple[int, dict[str, object]]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    problem = json.loads(body)
+    assert problem["request_id"].encode() in head
+    return int(head.split()[1]), problem
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/login", "/v1/queries", "/v1/songs", "/nothing", "/live"])
+async def test_five_gigabytes_are_refused_before_they_are_sent(door: Door, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {FIVE_GB}\r\n\r\n"
+
+    status, problem = status_and_problem(await spoken(door, head.encode()))
+
+    assert (status, problem["code"]) == (413, "body_too_large")
+
+
+async def test_upload_of_another_size_than_the_signed_one_is_refused_before_it_is_sent(door: Door, token: str) -> None:
+    url = httpx.URL(signed_upload(door, token))
+    head = (
+        f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: a\r\nContent-Type: audio/wav\r\nContent-Length: {FIVE_GB}\r\n"
+    )
+
+    status, problem = status_and_problem(await spoken(door, head.encode() + b"\r\n"))
+
+    assert (status, problem["code"]) == (413, "upload_too_large")
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"<script>alert(1)</script>\r\n\r\n", 400),
+        (b"GET /live HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n", 400),
+        (b"GET /live HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"GET /live?" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 414),
+        (b"GET /live HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-A: " + b"a" * 40_000 + b"\r\n\r\n", 431),
+        (b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 20_000, 431),
+    ],
+)
+async def test_what_is_no_sound_request_is_answered_with_a_problem(door: Door, sent: bytes, expected: int) -> None:
+    status, problem = status_and_problem(await spoken(door, sent))
+
+    assert status == problem["status"] == expected
+    assert "alert" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("POST", "/v1/auth/login", b"{", 422),
+        ("POST", "/v1/auth/login", b'{"username": "\xff\xfe"}', 400),
+        ("GET", "/%3Cimg%20src=x%20onerror=alert(1)%3E", b"", 404),
+        ("DELETE", "/v1/auth/login", b"", 405),
+        ("GET", "/docs", b"", 404),
+    ],
+)
+async def test_every_wrong_request_is_answered_with_a_problem(
+    door: Door, method: str, path: str, body: bytes, expected: int
+) -> None:
+    async with httpx.AsyncClient(base_url=door.url) as client:
+        answer = await client.request(method, path, content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == answer.json()["status"] == expected
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert ("allow" in answer.headers) == (expected == 405)
+
+
+@pytest.mark.parametrize("path", ["/live", "/metrics", "/nothing", "/v1/songs", "/openapi.json", "/blobs/songs/x"])
+def test_every_answer_protects_whoever_uses_a_browser(door: Door, path: str) -> None:
+    headers = httpx.get(door.url + path).headers
+
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "microphone=(self)" in headers["permissions-policy"]
+    assert "strict-transport-security" not in headers  # this process is reached by http
+
+
+def test_pages_of_other_origins_are_let_in_only_by_name(door: Door) -> None:
+    def preflight(origin: str) -> httpx.Response:
+        asked = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization"}
+        return httpx.options(f"{door.url}/v1/songs/x", headers={"Origin": origin, **asked})
+
+    named, other = preflight("https://music.example"), preflight("https://evil.example")
+
+    assert named.headers["access-control-allow-origin"] == "https://music.example"
+    assert "authorization" in named.headers["access-control-allow-headers"].lower()
+    assert "access-control-allow-origin" not in other.headers
+    assert "access-control-allow-credentials" not in named.headers
+
+
+def test_only_a_proxy_that_is_believed_names_requests(door: Door) -> None:
+    given = {"X-Request-Id": "from-the-outside-1"}
+    as_proxy = httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2"))
+
+    assert httpx.get(f"{door.url}/nothing", headers=given).headers["x-request-id"] != given["X-Request-Id"]
+    assert as_proxy.get(f"{door.url}/nothing", headers=given).json()["request_id"] == given["X-Request-Id"]
+    assert as_proxy.get(f"{door.url}/nothing", headers={"X-Request-Id": "<b>"}).json()["request_id"] != "<b>"
+    as_proxy.close()
+
+
+async def test_slow_clients_are_sent_away_and_hold_up_nobody(door: Door, token: str) -> None:
+    upload = httpx.URL(signed_upload(door, token)).raw_path
+    slow = {
+        "head": b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: ",
+        "json": b"POST /v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n",
+        "unwanted": b"GET /live HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n",
+        "upload": b"PUT "
+        + upload
+        + b" HTTP/1.1\r\nHost: a\r\nContent-Type: audio/wav\r\nContent-Length: 50000\r\n\r\n",
+    }
+    leaving = [asyncio.create_task(spoken(door, begun, drip=b"a")) for begun in slow.values() for _ in range(10)]
+    async with httpx.AsyncClient(base_url=door.url) as client:
+        for _ in range(20):
+            assert (await client.get("/live")).status_code == 200
+    answers = await asyncio.gather(*leaving)  # each within its patience
+
+    assert all(b"HTTP/1.1 408" in answer or not answer for answer in answers[:20] + answers[30:])
+    assert all(b"HTTP/1.1 200" in answer for answer in answers[20:30])
+    assert not list((door.data / "audio" / "incoming").iterdir())
+
+
+async def test_one_address_holds_no_more_than_its_share_of_connections(door: Door) -> None:
+    ends = await asyncio.gather(*(spoken(door) for _ in range(100)))
+
+    refused = [end for end in ends if end.startswith(b"HTTP/1.1 429")]
+    assert len(refused) == 40
+    assert status_and_problem(refused[0])[1]["code"] == "too_many_connections"
+    async with httpx.AsyncClient(base_url=door.url) as client:
+        assert (await client.get("/live")).status_code == 200
+
+
+def signed_upload(door: Door, token: str) -> str:
+    song = {"file_name": "../../etc/passwd", "size_bytes": 50_000, "content_type": "audio/wav"}
+    answer = httpx.post(f"{door.url}/v1/songs", json=song, headers={"Authorization": f"Bearer {token}"})
+    return str(answer.raise_for_status().json()["upload"]["request"]["url"])
