@@ -14,7 +14,7 @@ from services.ingest.songs import Status
 from shared.catalogue import Library
 from shared.events import Tags
 from shared.storage.paging import cursor_behind
-from tests.unit.ingest.conftest import Ingest, person
+from tests.unit.ingest.instance import Ingest, person
 
 ROUTES = [
     ("GET", "/songs/{id}", None),
