@@ -58,11 +58,18 @@ class Ingest:
     app: FastAPI
     sounds_like: dict[str, str] = field(default_factory=dict)
     """Which known song the shard will call the same recording as a new one, by their ids."""
+    unheard: set[str] = field(default_factory=set)
+    """New songs about which the shard does not answer."""
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, folder: Path, settings: IngestSettings | None = None, *, table: Table | None = None
+        cls,
+        folder: Path,
+        settings: IngestSettings | None = None,
+        *,
+        table: Table | None = None,
+        comparison_deadline_s: float = 5.0,
     ) -> AsyncIterator[Ingest]:
         settings = settings or IngestSettings()
         table = table or SqliteTable(folder / "tables.sqlite", SONGS)
@@ -74,7 +81,7 @@ class Ingest:
         inbox = ReplyInbox(bus, "ingest")
         await inbox.open()
         store = SongStore(table, Outbox(table, SONGS.indexes[0], bus))
-        service = IngestService(store, blobs, Decision(store, bus, inbox, deadline_s=5), settings)
+        service = IngestService(store, blobs, Decision(store, bus, inbox, deadline_s=comparison_deadline_s), settings)
         app = FastAPI()
         install_problem_handlers(app)
         app.include_router(routes(service, blobs, RateLimits(limits), settings))
@@ -90,6 +97,8 @@ class Ingest:
         await limits.close()
 
     async def _compare(self, asked: SongComparisonRequested) -> None:
+        if asked.song_id in self.unheard:
+            return
         known = self.sounds_like.get(asked.song_id)
         same = Comparison(
             song_id=known or "",
