@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 from fastapi import APIRouter, Request
@@ -47,7 +48,13 @@ class Proxy:
     def __init__(self, urls: ServiceUrls, hosted: Collection[str]) -> None:
         self.router = APIRouter(include_in_schema=False)
         self._clients = {
-            service: httpx.AsyncClient(base_url=getattr(urls, service), timeout=_TIMEOUT, limits=_LIMITS)
+            service: httpx.AsyncClient(
+                base_url=getattr(urls, service),
+                timeout=_TIMEOUT,
+                limits=_LIMITS,
+                # It would keep one client's cookies, and send them along with the requests of all others.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            )
             for service in _PATHS
             if service not in hosted
         }

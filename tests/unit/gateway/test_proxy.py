@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 
 from services.gateway.proxy import Proxy
 from shared.runtime.limits import address_of
@@ -23,6 +23,15 @@ def behind() -> Iterator[str]:
     @app.get("/v1/auth/me")
     async def me(request: Request) -> str:
         return address_of(request)
+
+    @app.post("/v1/auth/login")
+    async def log_in(response: Response) -> None:
+        response.set_cookie("one", "1")
+        response.set_cookie("two", "2")
+
+    @app.post("/v1/auth/refresh")
+    async def refresh(request: Request) -> str | None:
+        return request.headers.get("cookie")
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", forwarded_allow_ips="*"))
     thread = threading.Thread(target=server.run)
@@ -45,3 +54,22 @@ async def test_a_client_cannot_claim_to_be_elsewhere(behind: str) -> None:
     await proxy.close()
 
     assert answer.json() == "192.0.2.7"
+
+
+async def test_cookies_reach_whom_they_are_for_and_nobody_else(behind: str) -> None:
+    proxy = Proxy(ServiceUrls(auth=behind), hosted={"ingest", "streaming"})
+    app = FastAPI()
+    app.include_router(proxy.router)
+    async with (
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as ada,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as eve,
+    ):
+        answer = await ada.post("/v1/auth/login")
+        echoed = [(await one.post("/v1/auth/refresh")).json() for one in (ada, eve)]
+    await proxy.close()
+
+    assert answer.headers.get_list("set-cookie") == [
+        "one=1; Path=/; SameSite=lax",
+        "two=2; Path=/; SameSite=lax",
+    ]
+    assert echoed == ["one=1; two=2", None]
