@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from services.gateway.blobs import blob_routes
+from services.gateway.handlers import subscriptions
 from services.gateway.proxy import Proxy
 from services.gateway.routes import routes
 from services.gateway.service import QueryService
@@ -33,6 +34,7 @@ def build(runtime: Runtime) -> ServiceApp:
     router.include_router(proxy.router)
     return ServiceApp(
         "gateway",
+        subscriptions=subscriptions(service),
         router=router,
         bodies={
             "/v1/queries": BodyLimit(settings.max_clip_bytes, LEAST_BYTES),

@@ -17,7 +17,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.store import QueryStore
 from shared.catalogue import Library, LibraryEntry
 from shared.errors import Rejected, Unavailable
-from shared.events import Match, QueryCompleted, QuerySubmitted, Reply
+from shared.events import Match, QueryCompleted, QuerySubmitted, Reply, UserDeleted
 from shared.messaging.bus import EventBus
 from shared.messaging.inbox import ReplyInbox
 from shared.storage.blobs import BlobStore
@@ -138,6 +138,11 @@ class QueryService:
             if blob.modified_at < before:
                 await self._blobs.delete(blob.key)
                 log.info("clip.forgotten", key=blob.key)
+
+    async def on_user_deleted(self, event: UserDeleted) -> None:
+        """Forget what somebody has asked whose account is gone."""
+        await self._history.forget(event.user_id)
+        log.info("history.forgotten", user_id=event.user_id)
 
     async def history(self, user_id: str, *, limit: int, cursor: str | None) -> tuple[list[Answer], str | None]:
         """Return what somebody has asked, newest first."""

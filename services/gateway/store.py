@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from services.gateway.schemas import Answer
+from shared.storage.personal import PersonalItems, personal_partition
 from shared.storage.tables import Table, TableSpec
 
 QUERIES = TableSpec("queries", expiry="expires_at")
@@ -15,20 +16,26 @@ class QueryStore:
 
     def __init__(self, table: Table, *, life_s: int) -> None:
         self._table = table
+        self._personal = PersonalItems(table)
         self._life_s = life_s
 
     async def add(self, user_id: str, answer: Answer) -> None:
         """Remember an answer."""
         await self._table.put(
             {
-                "pk": f"user#{user_id}",
+                "pk": personal_partition(user_id),
                 "sk": answer.query_id,
                 "answer": answer.model_dump_json(),
                 "expires_at": int(time.time()) + self._life_s,
             }
         )
+        await self._personal.settle(user_id)
+
+    async def forget(self, user_id: str) -> None:
+        """Forget all about somebody whose account is gone."""
+        await self._personal.erase(user_id)
 
     async def page(self, user_id: str, *, limit: int, cursor: str | None) -> tuple[list[Answer], str | None]:
         """Return somebody's answers, newest first."""
-        page = await self._table.query(f"user#{user_id}", limit=limit, cursor=cursor, descending=True)
+        page = await self._table.query(personal_partition(user_id), limit=limit, cursor=cursor, descending=True)
         return [Answer.model_validate_json(str(item["answer"])) for item in page.items], page.cursor

@@ -6,14 +6,26 @@ from typing import Any
 
 from services.streaming.measuring import MeasurementService
 from services.streaming.packager import Packager
+from services.streaming.presets import PresetStore
 from services.streaming.renderer import Renderer
 from services.streaming.settings import StreamingSettings
-from shared.events import RenderRequested, SongDeleted, SongMeasurementRequested, SongPackageRequested, SongReady
+from shared.events import (
+    RenderRequested,
+    SongDeleted,
+    SongMeasurementRequested,
+    SongPackageRequested,
+    SongReady,
+    UserDeleted,
+)
 from shared.messaging.bus import Subscription
 
 
 def subscriptions(
-    packager: Packager, measuring: MeasurementService, renderer: Renderer, settings: StreamingSettings
+    packager: Packager,
+    measuring: MeasurementService,
+    renderer: Renderer,
+    presets: PresetStore,
+    settings: StreamingSettings,
 ) -> list[Subscription[Any]]:
     """Return what this service hears."""
     # One more than there are workers, so that a download runs while all of them encode.
@@ -24,6 +36,9 @@ def subscriptions(
         await measuring.on_song_deleted(event)
         await renderer.on_song_deleted(event)
 
+    async def on_user_deleted(event: UserDeleted) -> None:
+        await presets.forget(event.user_id)
+
     return [
         Subscription(SongReady, packager.on_song_ready, queue="streaming.song-ready", prefetch=prefetch),
         Subscription(
@@ -33,6 +48,7 @@ def subscriptions(
             prefetch=prefetch,
         ),
         Subscription(SongDeleted, on_song_deleted, queue="streaming.song-deleted"),
+        Subscription(UserDeleted, on_user_deleted, queue="streaming.user-deleted"),
         Subscription(
             SongMeasurementRequested,
             measuring.on_measurement_requested,

@@ -50,7 +50,7 @@ def build(runtime: Runtime) -> ServiceApp:
     router.include_router(render_routes(renderer, presets))
     return ServiceApp(
         "streaming",
-        subscriptions=subscriptions(packager, measuring, renderer, settings),
+        subscriptions=subscriptions(packager, measuring, renderer, presets, settings),
         router=router,
         background=[outbox.relay, sweeper.run, renderer.sweep_forever],
     )

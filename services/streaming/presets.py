@@ -15,6 +15,7 @@ from pydantic import AfterValidator
 
 from services.streaming.equalizer import EqualizerSettings
 from shared.errors import Rejected
+from shared.storage.personal import PersonalItems, personal_partition
 from shared.storage.tables import Absent, Condition, ConditionFailed, Delete, Equals, Item, Key, Put, Table
 
 MAX_PRESETS = 100
@@ -119,6 +120,7 @@ class PresetStore:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._personal = PersonalItems(table)
 
     async def find(self, user_id: str, name: str) -> Preset | None:
         """Return somebody's preset, or a built-in one."""
@@ -142,7 +144,7 @@ class PresetStore:
 
     async def all(self, user_id: str) -> list[Preset]:
         """Return the built-in presets, then somebody's own by name."""
-        page = await self._table.query(_partition(user_id), sk_prefix="preset#", limit=2 * MAX_PRESETS)
+        page = await self._table.query(personal_partition(user_id), sk_prefix="preset#", limit=2 * MAX_PRESETS)
         return [*map(Preset.built_in, BUILT_IN), *map(_preset, page.items)]
 
     async def put(self, user_id: str, preset: Preset, seen: Seen) -> bool:
@@ -167,6 +169,7 @@ class PresetStore:
             await self._table.transact([Put(item, _unchanged(current))])
         except ConditionFailed:  # changed between the look and the write
             return await self.put(user_id, preset, seen)
+        await self._personal.settle(user_id)
         return current is None
 
     async def delete(self, user_id: str, name: str, seen: Seen) -> None:
@@ -200,6 +203,11 @@ class PresetStore:
         await self.get(user_id, name)
         key = _choice_key(user_id, song_id)
         await self._table.put({"pk": key.pk, "sk": key.sk, "preset": name})
+        await self._personal.settle(user_id)
+
+    async def forget(self, user_id: str) -> None:
+        """Forget all about somebody whose account is gone."""
+        await self._personal.erase(user_id)
 
     async def unchoose(self, user_id: str, song_id: str | None) -> None:
         """Choose none; repeating it is no error."""
@@ -230,16 +238,12 @@ def _unchanged(current: Preset | None) -> Condition:
     return Absent() if current is None else Equals("etag", current.etag)
 
 
-def _partition(user_id: str) -> str:
-    return f"user#{user_id}"
-
-
 def _preset_key(user_id: str, name: str) -> Key:
-    return Key(_partition(user_id), f"preset#{name}")
+    return Key(personal_partition(user_id), f"preset#{name}")
 
 
 def _choice_key(user_id: str, song_id: str | None) -> Key:
-    return Key(_partition(user_id), "equalizer" if song_id is None else f"equalizer#{song_id}")
+    return Key(personal_partition(user_id), "equalizer" if song_id is None else f"equalizer#{song_id}")
 
 
 def _preset(item: Item) -> Preset:

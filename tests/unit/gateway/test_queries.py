@@ -14,7 +14,7 @@ from services.gateway.service import QueryService
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import QUERIES, QueryStore
 from shared.catalogue import SONGS, Library, LibraryEntry, Visibility
-from shared.events import ClipHeard, Match, QueryCompleted, QuerySubmitted, ShardMatches, ShardRef
+from shared.events import ClipHeard, Match, QueryCompleted, QuerySubmitted, ShardMatches, ShardRef, UserDeleted
 from shared.messaging.bus import Subscription
 from shared.messaging.inbox import ReplyInbox
 from shared.messaging.memory import MemoryBus
@@ -121,3 +121,21 @@ async def test_clip_of_a_song_that_the_asker_does_not_see_is_a_clip_of_nothing(g
         event = await gateway.completed.get()
         assert (event.outcome, event.song_id, event.score, event.confidence) == ("no_match", None, None, None)
     assert (await gateway.ask("you"))["match"]["song"]["id"] == "hidden"
+
+
+async def test_history_goes_with_its_owner_and_nothing_is_added_by_who_is_gone(gateway: Gateway) -> None:
+    async def asked(user_id: str) -> int:
+        kept, _ = await gateway.service.history(user_id, limit=200, cursor=None)
+        return len(kept)
+
+    for _ in range(3):
+        await gateway.ask("me")
+    await gateway.ask("you")
+
+    await gateway.service.on_user_deleted(UserDeleted(user_id="me"))
+    assert await asked("me") == 0
+    await gateway.ask("me")  # a token is good for some minutes more
+    await gateway.service.on_user_deleted(UserDeleted(user_id="me"))
+
+    assert await asked("me") == 0
+    assert await asked("you") == 1

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from services.streaming.presets import MAX_PRESETS
+from services.streaming.store import LISTENING
+from shared.events import UserDeleted
 from tests.unit.streaming.conftest import Listening, music
 
 PRESETS = "/v1/equalizer/presets"
@@ -137,3 +139,24 @@ async def test_equalizer_is_for_those_who_have_signed_in(listening: Listening) -
     async with httpx.AsyncClient(transport=listening.transport, base_url="http://test") as stranger:
         for path in (PRESETS, f"{PRESETS}/flat", "/v1/equalizer/response", "/v1/songs/1/loudness"):
             assert (await stranger.get(path)).status_code == 401
+
+
+async def test_presets_and_choices_go_with_their_owner(listening: Listening, listener: httpx.AsyncClient) -> None:
+    async def kept() -> list[str]:
+        return [str(item["sk"]) for item in (await listening.runtime.table(LISTENING).query(f"user#{user_id}")).items]
+
+    user_id = (await listener.get("/v1/auth/me")).json()["user_id"]
+    song = await listening.add_song(music(0.1))
+    for number in range(MAX_PRESETS):
+        await listener.put(f"{PRESETS}/{number}", json={})
+    await listener.put("/v1/equalizer/default", json={"preset": "1"})
+    await listener.put(f"/v1/songs/{song}/equalizer", json={"preset": "2"})
+
+    await listening.runtime.bus.publish(UserDeleted(user_id=user_id))
+
+    async with asyncio.timeout(30):
+        while await kept():  # noqa: ASYNC110 - the service sets no event here
+            await asyncio.sleep(0.05)
+    await listener.put(f"{PRESETS}/late", json={})  # a token is good for some minutes more
+    await listener.put("/v1/equalizer/default", json={"preset": "flat"})
+    assert await kept() == []
