@@ -6,20 +6,28 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from shared.errors import Rejected
 from shared.messaging.bus import EventBus, Subscription
+from shared.messaging.memory import MemoryBus
+from shared.messaging.outbox import Outbox
 from shared.runtime.adapters import blob_store, event_bus, table
 from shared.runtime.app import Process, Runtime, ServiceApp, web_app
 from shared.runtime.connections import allow_many_connections, protocol
+from shared.runtime.exposure import refuse_exposure
 from shared.runtime.identity import PublishedKeys
 from shared.runtime.logging import configure_logging
 from shared.runtime.private_file import write_private
 from shared.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from services.auth.importing import Imported
 
 SERVICES = ("auth", "streaming", "ingest", "fingerprint", "matcher", "gateway", "analytics")
 """Every service, in the order in which one process starts them."""
@@ -63,7 +71,7 @@ def run(names: Sequence[str]) -> None:
     unknown = sorted(set(names) - set(SERVICES))
     if unknown:
         raise SystemExit(f"there is no service {', '.join(unknown)}; choose from {', '.join(SERVICES)}")
-    settings = Settings()
+    settings = _settings(is_gateway="gateway" in chosen)
     if len(chosen) < len(SERVICES) and settings.broker_url is None:
         raise SystemExit("a service alone needs a broker: set TUNESCOUT_BROKER_URL, or run all services in one process")
     configure_logging(settings, chosen[0] if len(chosen) == 1 else "tunescout")
@@ -94,10 +102,22 @@ def run(names: Sequence[str]) -> None:
         raise SystemExit(1)
 
 
+def _settings(*, is_gateway: bool) -> Settings:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = {f"TUNESCOUT_{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()}
+        raise SystemExit("; ".join(sorted(wrong))) from None
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+    refuse_exposure(settings, os.environ, is_gateway=is_gateway)
+    return settings
+
+
 async def declare() -> None:
     """Make the bucket, the tables, and every queue with its binding, so that no event is published before its queue."""
     # Auth hears nothing and makes its table itself, so that whoever declares needs no signing key.
-    runtime, services = build(Settings(), [name for name in SERVICES if name != "auth"])
+    runtime, services = build(_settings(is_gateway=False), [name for name in SERVICES if name != "auth"])
     await runtime.blobs.open()
     for one in runtime.tables.values():
         await one.create()
@@ -140,6 +160,28 @@ def rotate_keys() -> str | None:
         raise Rejected("no_keys", f"there are no keys in {path.parent}: they are made when the service starts")
     write_private(path, rotated(path.read_bytes()))
     return None
+
+
+async def import_accounts(text: str) -> Imported:
+    """Add the accounts of an older system to the store that the settings name, whether the service runs or not.
+
+    Raises
+    ------
+    Rejected
+        Some lines are no accounts; then nothing was added.
+    """
+    from services.auth.importing import import_accounts, read_accounts
+    from services.auth.store import ACCOUNTS, AccountStore
+
+    settings = Settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    accounts = table(settings, ACCOUNTS)
+    try:
+        await accounts.create()
+        store = AccountStore(accounts, Outbox(accounts, ACCOUNTS.indexes[0], MemoryBus(None)))
+        return await import_accounts(store, read_accounts(text))
+    finally:
+        await accounts.close()
 
 
 @contextlib.asynccontextmanager

@@ -46,7 +46,8 @@ def blob_store(settings: Settings) -> BlobStore:
     if settings.blobs.kind == "s3":
         origins = [*settings.page_origins(), *settings.blobs.cors_origins]
         return S3Store(settings.blobs.model_copy(update={"cors_origins": origins}))
-    secret = _secret(settings.data_dir / "blob-key")
+    configured = settings.blobs.url_key
+    secret = _secret(settings.data_dir / "blob-key") if configured is None else configured.get_secret_value().encode()
     return FolderStore(settings.data_dir / "audio", base_url=settings.public_base(), secret=secret)
 
 

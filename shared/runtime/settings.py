@@ -41,6 +41,9 @@ class BlobSettings(BaseModel):
         None, description="S3 endpoint as clients see it, for presigned URLs; unset means the same."
     )
     region: str = Field("eu-central-1", description="AWS region of the bucket.")
+    url_key: SecretStr | None = Field(
+        None, description="Signs URLs of the folder. Unset, it is made in the data folder; only `local` allows that."
+    )
     cors_origins: list[Origin] = Field(
         default_factory=list, description="Origins of pages that may use the bucket alone."
     )
@@ -57,10 +60,12 @@ class ServiceUrls(BaseModel):
 class Settings(BaseSettings):
     """Settings of every process."""
 
-    model_config = SettingsConfigDict(env_prefix="TUNESCOUT_", env_nested_delimiter="__", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TUNESCOUT_", env_nested_delimiter="__", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     environment: Literal["local", "production"] = Field(
-        "local", description="Outside `local`, a process refuses to start with secrets of its own making."
+        "local", description="Outside `local`, a process refuses to start with settings that would let strangers in."
     )
     data_dir: Path = Field(default_factory=_default_data_dir, description="Folder for everything kept on this machine.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
