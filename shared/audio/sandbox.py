@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import pickle
+import pickle  # nosec B403
 import signal
 import sys
 import time
@@ -162,7 +162,7 @@ def _work(parent_pid: int, limits: SandboxLimits, job: bytes) -> Any:
         _confine(parent_pid)
     _limit(limits)
     try:
-        function, args = pickle.loads(job)
+        function, args = pickle.loads(job)  # from our own parent, by a pipe of ours  # nosec B301
         return function(*args)
     except MemoryError as error:
         needed = f"{limits.memory_bytes / 1024**3:.1f} GB"

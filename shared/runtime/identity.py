@@ -19,7 +19,7 @@ from shared.errors import Rejected, Unavailable
 ALGORITHM = "EdDSA"
 ISSUER = "tunescout"
 AUDIENCE = "tunescout-api"
-TOKEN_TYPE = "at+jwt"
+TOKEN_TYPE = "at+jwt"  # a name, no secret  # nosec B105
 CLOCK_LEEWAY_S = 10
 REFETCH_PAUSE_S = 5.0
 KEYS_LIFE_S = 600.0
