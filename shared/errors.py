@@ -43,10 +43,12 @@ class TooMany(Rejected):
         A sentence for whoever asks.
     retry_after_s : float
         When it will be granted, in seconds from now.
+    code : str
+        What there is too much of.
     """
 
-    def __init__(self, reason: str, *, retry_after_s: float) -> None:
-        super().__init__("too_many_requests", reason, status=429)
+    def __init__(self, reason: str, *, retry_after_s: float, code: str = "too_many_requests") -> None:
+        super().__init__(code, reason, status=429)
         self.retry_after_s = retry_after_s
 
 

@@ -25,6 +25,7 @@ from services.streaming.sweeper import Sweeper
 from shared.catalogue import SONGS, Library
 from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.limits import LIMITS, RateLimits
 
 
 def build(runtime: Runtime) -> ServiceApp:
@@ -42,12 +43,13 @@ def build(runtime: Runtime) -> ServiceApp:
     presets = PresetStore(table)
     renderer = Renderer(RenderStore(table, outbox), library, runtime.blobs, settings)
     measuring = MeasurementService(measurements, library, runtime.blobs, runtime.bus, settings)
+    limits = RateLimits(runtime.table(LIMITS))
     router = APIRouter()
-    router.include_router(routes(service, runtime.settings.public_base()))
+    router.include_router(routes(service, limits, settings, runtime.settings.public_base()))
     router.include_router(media_routes(MediaService(grants, library, runtime.blobs, settings), settings))
     router.include_router(equalizer_routes(presets, library))
     router.include_router(measurement_routes(measuring, settings))
-    router.include_router(render_routes(renderer, presets))
+    router.include_router(render_routes(renderer, presets, limits, settings))
     return ServiceApp(
         "streaming",
         subscriptions=subscriptions(packager, measuring, renderer, presets, settings),

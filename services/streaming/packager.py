@@ -65,6 +65,7 @@ class Packager:
         """Package a song anew, whether it has a package or not."""
         await self._package(event)
         await self._settle(event)
+        await self._store.unask(event.song_id)
 
     async def on_song_deleted(self, event: SongEvent) -> None:
         """Take its package from a song that is gone."""

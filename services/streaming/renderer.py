@@ -13,12 +13,12 @@ import structlog
 from anyio import CapacityLimiter
 
 from services.streaming.rendering import Rendered, RenderSpec, render
-from services.streaming.renders import CONTENT_TYPES, Outlines, Render, RenderStatus, RenderStore
+from services.streaming.renders import CONTENT_TYPES, Outlines, Place, Render, RenderStatus, RenderStore
 from services.streaming.settings import StreamingSettings
 from shared.audio.sandbox import SandboxLimits, run_isolated
 from shared.audio.source import DecodeLimits
 from shared.catalogue import Library, LibraryEntry
-from shared.errors import Rejected, Unavailable
+from shared.errors import Rejected, TooMany, Unavailable
 from shared.events import RenderRequested, SongEvent
 from shared.storage.blobs import BlobStore, SignedRequest
 
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 PROGRESS_PAUSE_S = 0.5
 MAX_RENDERS_OF_A_SONG = 50
+RETRY_AFTER_S = 10.0
 PATIENCE_S = 3600.0
 """A render that has not ended so long after its deadline is made anew when somebody asks again."""
 
@@ -52,7 +53,7 @@ class Renderer:
         Raises
         ------
         Rejected
-            They see no such song (status 404), or it has too many renders (status 429).
+            They see no such song (status 404), or too much is being made for it, or for them (status 429).
         """
         await self._library.require(song_id, user_id)
         render_id = spec.render_id(song_id)
@@ -60,15 +61,38 @@ class Renderer:
             found = await self._store.find(song_id, render_id)
             if found is not None and not self._is_dead(found):
                 return await self._renewed(found)
-            if found is None and len([one async for one in self._store.of_song(song_id)]) >= MAX_RENDERS_OF_A_SONG:
-                reason = f"this song has {MAX_RENDERS_OF_A_SONG} renders already; those that nobody uses will expire"
-                raise Rejected("too_many_renders", reason, status=429)
+            place = await self._free_place(user_id)
+            if found is None:
+                await self._make_room(song_id)
             fresh = Render(song_id, render_id, spec.meaning(), _now().isoformat(), self._end_of_life())
             if found is not None:
                 fresh = dataclasses.replace(fresh, revision=found.revision + 1)
-            if await self._store.ask(found, fresh):
+            if await self._store.ask(found, fresh, place, place_ends_at=_now() + self._patience()):
                 log.info("render.requested", song_id=song_id, render_id=render_id, format=spec.format)
                 return fresh
+
+    async def _free_place(self, user_id: str) -> Place:
+        places = await self._store.places(user_id)
+        for number in range(self._settings.renders_per_user):
+            place = places.get(number)
+            if place is None:
+                return Place(user_id, number)
+            found = await self._store.find(place.song_id, place.render_id)
+            if found is None or found.status.is_final or self._is_dead(found):
+                return place
+        reason = f"{self._settings.renders_per_user} files are being made for you already"
+        raise TooMany(reason, retry_after_s=RETRY_AFTER_S, code="too_many_renders")
+
+    async def _make_room(self, song_id: str) -> None:
+        """Remove what was asked for longest ago, if a song has as many renders as it may have."""
+        renders = [one async for one in self._store.of_song(song_id)]
+        if len(renders) < MAX_RENDERS_OF_A_SONG:
+            return
+        ended = [one for one in renders if one.status.is_final]
+        if not ended:
+            reason = f"{MAX_RENDERS_OF_A_SONG} files of this song are being made already"
+            raise TooMany(reason, retry_after_s=RETRY_AFTER_S, code="too_many_renders")
+        await self._expire(min(ended, key=lambda one: one.expires_at))
 
     async def _renewed(self, found: Render) -> Render:
         left_s = (datetime.fromisoformat(found.expires_at) - _now()).total_seconds()
@@ -79,8 +103,10 @@ class Renderer:
     def _is_dead(self, found: Render) -> bool:
         if found.status is RenderStatus.FAILED:
             return True
-        patience = timedelta(seconds=self._settings.render_deadline_s + PATIENCE_S)
-        return not found.status.is_final and _now() - datetime.fromisoformat(found.asked_at) > patience
+        return not found.status.is_final and _now() - datetime.fromisoformat(found.asked_at) > self._patience()
+
+    def _patience(self) -> timedelta:
+        return timedelta(seconds=self._settings.render_deadline_s + PATIENCE_S)
 
     async def get(self, user_id: str, song_id: str, render_id: str) -> Render:
         """Return a render.
@@ -221,12 +247,15 @@ class Renderer:
     async def sweep(self, *, now: datetime | None = None) -> None:
         """Remove renders whose time is over."""
         for found in await self._store.expired(now=now or _now()):
-            # Nobody gets a link to it any more; whoever asks from now on has it made anew.
-            expired = await self._store.change(found, status=RenderStatus.FAILED, code="expired", reason="it expired")
-            if expired is not None:
-                await self._blobs.delete(expired.blob_key)
-                await self._store.delete_unchanged(expired)
-                log.info("render.removed", song_id=found.song_id, render_id=found.render_id)
+            await self._expire(found)
+
+    async def _expire(self, found: Render) -> None:
+        # Nobody gets a link to it any more; whoever asks from now on has it made anew.
+        expired = await self._store.change(found, status=RenderStatus.FAILED, code="expired", reason="it expired")
+        if expired is not None:
+            await self._blobs.delete(expired.blob_key)
+            await self._store.delete_unchanged(expired)
+            log.info("render.removed", song_id=found.song_id, render_id=found.render_id)
 
     async def _remove(self, found: Render) -> None:
         # The item last: while it is there, whatever a crash leaves behind is found again.

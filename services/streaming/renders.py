@@ -18,10 +18,12 @@ from services.streaming.store import LISTENING
 from services.streaming.waveform import WaveformPairs
 from shared.events import RenderRequested
 from shared.messaging.outbox import Outbox, with_pending
-from shared.storage.tables import Absent, ConditionFailed, Delete, Equals, Item, Key, Table
+from shared.storage.personal import personal_partition
+from shared.storage.tables import Absent, ConditionFailed, Delete, Equals, Item, Key, Put, Table
 
 _DUE = LISTENING.indexes[1]
 EXPIRY = "render"
+_PLACE = "render-place#"
 CONTENT_TYPES: dict[Format, str] = {
     "wav": "audio/wav",
     "flac": "audio/flac",
@@ -81,6 +83,19 @@ class Outlines:
     after: WaveformPairs
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of the places for renders that somebody may have under way, and the render that took it last.
+
+    The place is free when that has ended, so that no crash can leave it taken.
+    """
+
+    user_id: str
+    number: int
+    song_id: str = ""
+    render_id: str = ""
+
+
 _RENDER: TypeAdapter[Render] = TypeAdapter(Render)
 
 
@@ -110,12 +125,31 @@ class RenderStore:
         rows = [outlines.before.minima, outlines.before.maxima, outlines.after.minima, outlines.after.maxima]
         await self._table.put({"pk": key.pk, "sk": key.sk, "outlines": np.stack(rows).tobytes()})
 
-    async def ask(self, before: Render | None, after: Render) -> bool:
-        """Keep a render that is to be made, and have it made; False where somebody else has changed it meanwhile."""
+    async def places(self, user_id: str) -> dict[int, Place]:
+        """Return the places that renders of somebody have, or had, by their numbers."""
+        page = await self._table.query(personal_partition(user_id), sk_prefix=_PLACE, limit=1000)
+        return {place.number: place for place in map(_place, page.items)}
+
+    async def ask(self, before: Render | None, after: Render, place: Place, *, place_ends_at: datetime) -> bool:
+        """Keep a render that is to be made, and have it made; False where somebody has changed it, or its place.
+
+        Parameters
+        ----------
+        before, after : Render
+            The render as it was found, and as it is to be.
+        place : Place
+            The place that it is to have, as it was found.
+        place_ends_at : datetime
+            When it loses its place, if it has not ended by then.
+        """
         event = RenderRequested(song_id=after.song_id, render_id=after.render_id)
         item = with_pending(_item(after), [event])
+        taken = dataclasses.replace(place, song_id=after.song_id, render_id=after.render_id)
+        is_same = Equals("render_id", place.render_id) if place.render_id else Absent()
         try:
-            await self._table.put(item, condition=_unchanged(before))
+            await self._table.transact(
+                [Put(item, _unchanged(before)), Put(_place_item(taken, int(place_ends_at.timestamp())), is_same)]
+            )
         except ConditionFailed:
             return False
         await self._outbox.publish(item)
@@ -167,6 +201,21 @@ def _key(song_id: str, render_id: str) -> Key:
 
 def _outlines_key(song_id: str, render_id: str) -> Key:
     return Key(f"song#{song_id}", f"render-outlines#{render_id}")
+
+
+def _place_item(place: Place, expires_at: int) -> Item:
+    return {
+        "pk": personal_partition(place.user_id),
+        "sk": f"{_PLACE}{place.number}",
+        "song_id": place.song_id,
+        "render_id": place.render_id,
+        "expires_at": expires_at,
+    }
+
+
+def _place(item: Item) -> Place:
+    user_id, number = str(item["pk"]).removeprefix(personal_partition("")), str(item["sk"]).removeprefix(_PLACE)
+    return Place(user_id, int(number), str(item["song_id"]), str(item["render_id"]))
 
 
 def _item(render: Render) -> Item:

@@ -17,8 +17,10 @@ from services.streaming.progress import Step, follow
 from services.streaming.renderer import Renderer
 from services.streaming.rendering import BitDepth, Format, RenderSpec
 from services.streaming.renders import Render, RenderStatus
+from services.streaming.settings import StreamingSettings
 from shared.errors import Rejected
 from shared.runtime.identity import Identity, SignedIn
+from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
 from shared.storage.blobs import SignedRequest
 
@@ -93,7 +95,9 @@ class RenderBody(BaseModel):
         )
 
 
-def render_routes(renderer: Renderer, presets: PresetStore) -> APIRouter:
+def render_routes(
+    renderer: Renderer, presets: PresetStore, limits: RateLimits, settings: StreamingSettings
+) -> APIRouter:
     """Return the routes under ``/v1/songs/{song_id}/renders``."""
     router = APIRouter(prefix="/v1/songs/{song_id}/renders", tags=["equalizer"], responses=PROBLEM_RESPONSES)
 
@@ -115,8 +119,9 @@ def render_routes(renderer: Renderer, presets: PresetStore) -> APIRouter:
     @router.post("", status_code=202, responses={200: {"model": RenderBody, "description": "It is there already."}})
     async def ask(identity: SignedIn, song_id: SongId, new: NewRender, response: Response) -> RenderBody:
         """Have an equalized file made. Asking for the same again returns the same file, made once."""
-        settings = await settings_of(identity, song_id, new)
-        spec = RenderSpec(settings=settings, format=new.format, bit_depth=new.bit_depth)
+        await limits.take("render", identity.user_id, per_minute=settings.renders_per_minute)
+        wanted = await settings_of(identity, song_id, new)
+        spec = RenderSpec(settings=wanted, format=new.format, bit_depth=new.bit_depth)
         render = await renderer.ask(identity.user_id, song_id, spec)
         response.status_code = 200 if render.status is RenderStatus.READY else 202
         response.headers["Location"] = f"/v1/songs/{song_id}/renders/{render.render_id}"

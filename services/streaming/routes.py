@@ -14,8 +14,10 @@ from pydantic import BaseModel, Field
 from services.streaming.manifests import DASH, MASTER
 from services.streaming.progress import Step, follow
 from services.streaming.service import PackagePlayback, PackageState, Playback, StreamingService
+from services.streaming.settings import StreamingSettings
 from services.streaming.store import KeptPackage
 from shared.runtime.identity import SignedIn
+from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
 
 SongId = Annotated[str, Path(max_length=64)]
@@ -62,13 +64,14 @@ class PackageStatus(BaseModel):
     reason: str | None = Field(None, description="Why the song could not be packaged: for people.")
 
 
-def routes(service: StreamingService, public_base: str) -> APIRouter:
+def routes(service: StreamingService, limits: RateLimits, settings: StreamingSettings, public_base: str) -> APIRouter:
     """Return the routes below ``/v1/songs/{song_id}``; clients reach the gateway at `public_base`."""
     router = APIRouter(prefix="/v1/songs/{song_id}", tags=["playback"], responses=PROBLEM_RESPONSES)
 
     @router.get("/stream", response_model=Stream, responses={307: {"description": "With `redirect=true`: the audio."}})
     async def stream(identity: SignedIn, song_id: SongId, redirect: bool = False) -> Stream | RedirectResponse:
         """Return where the song can be played: as it was uploaded and, once packaged, adaptively."""
+        await limits.take("play", identity.user_id, per_minute=settings.plays_per_minute)
         playback = await service.play(identity.user_id, song_id)
         if redirect:
             return RedirectResponse(playback.request.url, 307, headers={"Cache-Control": "no-store"})
@@ -82,6 +85,7 @@ def routes(service: StreamingService, public_base: str) -> APIRouter:
     @router.post("/package", status_code=202)
     async def package_again(identity: SignedIn, song_id: SongId) -> PackageStatus:
         """Have the song packaged anew. Whoever is playing it goes on with the package that they have."""
+        await limits.take("package", identity.user_id, per_minute=settings.packages_per_minute)
         await service.request_package(identity, song_id)
         return _status(await service.package_state(identity.user_id, song_id))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -17,6 +18,8 @@ from shared.runtime.identity import Identity
 from shared.storage.blobs import BlobStore, SignedRequest
 
 log = structlog.get_logger()
+
+ASKED_AGAIN_AFTER_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class StreamingService:
         return PackageState(await self._packages.find(song_id), await self._packages.failure(song_id))
 
     async def request_package(self, owner: Identity, song_id: str) -> None:
-        """Have a song packaged anew.
+        """Have a song packaged anew, unless it waits for that already.
 
         Raises
         ------
@@ -114,4 +117,9 @@ class StreamingService:
         if song.owner != owner.user_id and not owner.is_admin:
             raise Rejected("not_yours", "only its owner may have a song packaged again", status=403)
         await self._packages.forget_failure(song_id)
-        await self._bus.publish(SongPackageRequested(song_id=song_id, revision=song.revision))
+        if await self._packages.ask(song_id, again_at=int(time.time()) + ASKED_AGAIN_AFTER_S):
+            try:
+                await self._bus.publish(SongPackageRequested(song_id=song_id, revision=song.revision))
+            except Unavailable:
+                await self._packages.unask(song_id)
+                raise

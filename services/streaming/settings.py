@@ -42,4 +42,16 @@ class StreamingSettings(BaseSettings):
     render_life_s: int = Field(
         7 * 86400, ge=60, description="How long an equalized file stays after somebody asked for it, in seconds."
     )
+    renders_per_user: int = Field(
+        10, ge=1, description="Equalized files that are made, or wait to be, for one user; more are refused with 429."
+    )
+    renders_per_minute: int = Field(
+        60, ge=1, le=60_000, description="Equalized files that one user may ask for; more are refused with 429."
+    )
+    plays_per_minute: int = Field(
+        600, ge=1, le=60_000, description="Songs that one user may begin to play; more are refused with 429."
+    )
+    packages_per_minute: int = Field(
+        60, ge=1, le=60_000, description="Songs that one user may have packaged again; more are refused with 429."
+    )
     sweep_pause_s: float = Field(300.0, description="Pause between two looks for what is to be removed, in seconds.")

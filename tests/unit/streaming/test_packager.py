@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,20 @@ import httpx
 import pytest
 import soundfile
 
+from services.streaming.grants import Grants
 from services.streaming.main import build
 from services.streaming.package import DESCRIPTION, Package
+from services.streaming.service import StreamingService
 from services.streaming.settings import StreamingSettings
 from services.streaming.store import LISTENING, PackageStore
 from services.streaming.sweeper import Sweeper
-from shared.catalogue import SONGS, LibraryEntry
+from shared.catalogue import SONGS, Library, LibraryEntry
 from shared.events import Event, SongDeleted, SongPackaged, SongPackageRequested, SongReady
 from shared.messaging.bus import Subscription
 from shared.messaging.memory import MemoryBus
 from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime
-from shared.runtime.identity import PublishedKeys
+from shared.runtime.identity import Identity, PublishedKeys
 from shared.runtime.settings import Settings
 from shared.storage.files import FolderStore
 from shared.storage.sqlite import SqliteTable
@@ -208,6 +210,24 @@ async def test_packaging_anew_what_has_not_changed_changes_nothing(parts: Parts)
 
     assert await parts.package() == package
     assert await parts.blobs_of_packages() == blobs
+
+
+async def test_a_song_that_waits_to_be_packaged_anew_is_not_queued_again(parts: Parts) -> None:
+    requested: asyncio.Queue[SongPackageRequested] = asyncio.Queue()
+    await parts.bus.subscribe(Subscription(SongPackageRequested, requested.put, queue="test.song-package-requested"))
+    library, settings = Library(parts.songs), StreamingSettings()
+    grants = Grants(parts.packages.grant_key)
+    service = StreamingService(library, parts.packages, grants, parts.blobs, parts.bus, settings)
+    await parts.add_song()
+
+    for _ in range(3):
+        await service.request_package(Identity("me", "me", "contributor"), SONG_ID)
+    await parts.hear(SongPackageRequested(song_id=SONG_ID, revision=3))
+    await parts.songs.put(replace(ENTRY, revision=4).item())
+    await service.request_package(Identity("me", "me", "contributor"), SONG_ID)
+
+    async with asyncio.timeout(10):
+        assert [(await requested.get()).revision for _ in range(2)] == [3, 4]
 
 
 async def test_a_song_that_is_deleted_takes_its_package_with_it(parts: Parts) -> None:

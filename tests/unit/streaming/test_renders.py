@@ -14,13 +14,15 @@ import soundfile
 from services.streaming.equalizer import EqualizerSettings
 from services.streaming.renderer import MAX_RENDERS_OF_A_SONG, Renderer
 from services.streaming.rendering import RenderSpec
-from services.streaming.renders import RenderStatus, RenderStore
+from services.streaming.renders import Render, RenderStatus, RenderStore
 from services.streaming.settings import StreamingSettings
 from services.streaming.store import LISTENING
 from shared.catalogue import SONGS, Library
-from shared.errors import Rejected
+from shared.errors import TooMany
 from shared.events import RenderRequested
+from shared.messaging.memory import MemoryBus
 from shared.messaging.outbox import Outbox
+from shared.storage.sqlite import SqliteTable
 from tests.unit.streaming.conftest import RATE_HZ, Listening, music, told
 
 WARM = {"bass_db": 4, "treble_db": -2.5}
@@ -34,12 +36,12 @@ async def finished(listener: httpx.AsyncClient, asked: httpx.Response) -> dict[s
     return end
 
 
-def own_renderer(listening: Listening) -> tuple[Renderer, RenderStore]:
+def own_renderer(listening: Listening, settings: StreamingSettings | None = None) -> tuple[Renderer, RenderStore]:
     """Return a replica of the one that the service runs, heard by no queue."""
     runtime = listening.runtime
     table = runtime.table(LISTENING)
     store = RenderStore(table, Outbox(table, LISTENING.indexes[0], runtime.bus))
-    return Renderer(store, Library(runtime.table(SONGS)), runtime.blobs, StreamingSettings()), store
+    return Renderer(store, Library(runtime.table(SONGS)), runtime.blobs, settings or StreamingSettings()), store
 
 
 async def test_asked_file_is_made_once_for_everybody(
@@ -147,20 +149,44 @@ async def test_render_that_was_interrupted_begins_again_and_ends_once(
     assert (blob.key, blob.size_bytes) == (ended.blob_key, ended.size_bytes)
 
 
-async def test_number_of_renders_of_a_song_is_bounded(listening: Listening) -> None:
-    renderer, _ = own_renderer(listening)
+async def test_song_with_many_renders_loses_the_one_that_was_asked_for_longest_ago(
+    listening: Listening, listener: httpx.AsyncClient
+) -> None:
+    renderer, store = own_renderer(listening, StreamingSettings(renders_per_user=MAX_RENDERS_OF_A_SONG))
     song = await listening.add_song(music(0.1))
-    wishes = [RenderSpec(settings=EqualizerSettings(headroom_db=one), format="mp3") for one in (1.0, 2.0)]
-    for number in range(MAX_RENDERS_OF_A_SONG - 1):
+    oldest = await finished(listener, await listener.post(f"/v1/songs/{song}/renders", json={"settings": WARM}))
+    for number in range(MAX_RENDERS_OF_A_SONG):
         await renderer.ask("me", song, RenderSpec(settings=EqualizerSettings(headroom_db=number / 2 + 3), format="mp3"))
 
-    asked = await renderer.ask("me", song, wishes[0])
-    with pytest.raises(Rejected) as refused:
-        await renderer.ask("me", song, wishes[1])
-
-    assert refused.value.status == 429
-    assert (await renderer.ask("me", song, wishes[0])).render_id == asked.render_id
+    assert len([one async for one in store.of_song(song)]) == MAX_RENDERS_OF_A_SONG
+    assert await store.find(song, oldest["id"]) is None
+    assert f"renders/{song}/{oldest['id']}" not in await listening.blob_keys(f"renders/{song}/")
     await listening.delete_song(song)
+
+
+async def test_number_of_renders_under_way_for_one_user_is_bounded(listening: Listening, tmp_path: Path) -> None:
+    table = SqliteTable(tmp_path / "tables.sqlite", LISTENING)
+    store = RenderStore(table, Outbox(table, LISTENING.indexes[0], MemoryBus(None)))  # nobody hears of them
+    library, blobs = Library(listening.runtime.table(SONGS)), listening.runtime.blobs
+    renderer = Renderer(store, library, blobs, StreamingSettings(renders_per_user=2))
+    song = await listening.add_song(music(0.1))
+    wishes = [RenderSpec(settings=EqualizerSettings(headroom_db=one), format="mp3") for one in range(1, 7)]
+
+    asked = await asyncio.gather(*(renderer.ask("me", song, wish) for wish in wishes), return_exceptions=True)
+
+    under_way = [one for one in asked if isinstance(one, Render)]
+    refused = [one for one in asked if isinstance(one, TooMany)]
+    assert (len(under_way), len(refused)) == (2, 4)
+    assert {(one.code, one.retry_after_s > 0) for one in refused} == {("too_many_renders", True)}
+    again = await renderer.ask("me", song, under_way[0].spec)
+    assert again.render_id == under_way[0].render_id
+    fresh = [wish for wish in wishes if wish.render_id(song) not in {one.render_id for one in under_way}]
+    await renderer.ask("you", song, fresh[0])
+    await store.change(under_way[0], status=RenderStatus.READY)
+    await renderer.ask("me", song, fresh[1])
+    with pytest.raises(TooMany):
+        await renderer.ask("me", song, fresh[2])
+    await table.close()
 
 
 async def test_renders_go_with_their_song(listening: Listening, listener: httpx.AsyncClient) -> None:
