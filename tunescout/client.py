@@ -41,16 +41,25 @@ class Client:
         Who asks; None means whoever is logged in.
     api_key : str or None
         The key of a machine that asks, instead of either of them.
+    ask_password : callable
+        Tells the password of a login that has ended, by its name, or None where nobody knows it.
     patience_s : float
         How long one request is tried again while a service that has answered before is away, in seconds.
     """
 
     def __init__(
-        self, server: str, *, account: Account | None = None, api_key: str | None = None, patience_s: float = 60.0
+        self,
+        server: str,
+        *,
+        account: Account | None = None,
+        api_key: str | None = None,
+        ask_password: Callable[[str], str | None] = lambda _: None,
+        patience_s: float = 60.0,
     ) -> None:
         self.server = server.rstrip("/")
         self._account = account
         self._api_key = api_key
+        self._ask_password = ask_password
         self._patience_s = patience_s
         self._answered = False
         self._session: Session | None = None
@@ -94,10 +103,11 @@ class Client:
 
     async def log_out(self) -> None:
         """End the stored login, here and at the service."""
-        stored = sessions.load(self.server)
-        if stored is None:
-            return
-        sessions.forget(self.server)
+        async with sessions.alone(patience_s=self._patience_s):
+            stored = sessions.load(self.server)
+            if stored is None:
+                return
+            sessions.forget(self.server)
         await self._ask("POST", "/v1/auth/logout", json={"refresh_token": stored.refresh_token})
 
     async def register(self, fields: dict[str, Any], *, idempotency_key: str) -> Registration:
@@ -211,26 +221,32 @@ class Client:
             if self._account is not None:
                 await self.log_in(self._account.username, self._account.password)
                 return
-            stored = sessions.load(self.server)
-            if stored is None:
-                await self._ask("GET", "/live")  # A service that is not there is the better explanation.
-                raise Rejected(
-                    "not_logged_in", f"nobody is logged in at {self.server}: try tunescout login", status=401
-                )
-            if stored != instead_of:
-                self._session = stored  # A login, or the fresh tokens of another process.
-            else:
-                await self._refresh(stored)
+            async with sessions.alone(patience_s=self._patience_s):
+                await self._take_up(instead_of)
 
-    async def _refresh(self, old: Session) -> None:
+    async def _take_up(self, used: Session | None) -> None:
+        stored = sessions.load(self.server)
+        if stored is None:
+            await self._ask("GET", "/live")  # A service that is not there is the better explanation.
+            raise Rejected("not_logged_in", f"nobody is logged in at {self.server}: try tunescout login", status=401)
+        # What is stored is a login, or the fresh tokens of another process, unless we have used it already.
+        self._session = await self._refresh(stored) if stored == used else stored
+
+    async def _refresh(self, old: Session) -> Session:
         try:
             said = await self._ask("POST", "/v1/auth/refresh", json={"refresh_token": old.refresh_token})
         except Rejected as refused:
-            reason = f"the login of {old.username} has ended: try tunescout login or tunescout logout"
-            raise Rejected("login_ended", reason, status=401) from refused
-        tokens = _read(Tokens, said.content)
-        self._session = Session(self.server, old.username, tokens.access_token, tokens.refresh_token)
-        sessions.save(self._session)
+            # A token works once: when its answer is lost on the way, only the password helps.
+            password = self._ask_password(old.username)
+            if password is None:
+                reason = f"the login of {old.username} has ended: try tunescout login or tunescout logout"
+                raise Rejected("login_ended", reason, status=401) from refused
+            following = await self.log_in(old.username, password)
+        else:
+            tokens = _read(Tokens, said.content)
+            following = Session(self.server, old.username, tokens.access_token, tokens.refresh_token)
+        sessions.save(following)
+        return following
 
     async def _send(self, http: httpx.AsyncClient, build: Callable[[], httpx.Request]) -> httpx.Response:
         started = time.monotonic()

@@ -9,19 +9,17 @@ import platform
 import signal
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
 
 import typer
 from rich.text import Text
 
 from shared.errors import Rejected
 from shared.runtime.settings import Settings
-from tunescout import equalizing, offline, terminal
-from tunescout import session as sessions
+from tunescout import accounts, equalizing, offline, terminal
 from tunescout.answers import Identification
-from tunescout.client import Client
 from tunescout.console import FAILED, Json, err, explained, fail, out, perform, print_json, say
 from tunescout.importing import Outcome, Watcher, audio_files, import_files
+from tunescout.service import DataDir, Server, client_of, set_environment
 
 LARGEST_CLIP_BYTES = 25_000_000
 """The service reads no more of a clip."""
@@ -38,24 +36,8 @@ app.add_typer(offline.app, name="index")
 app.command()(equalizing.equalize)
 keys = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
-api_keys = typer.Typer(help="Keys of machines, for scripts and monitors.", no_args_is_help=True)
-app.add_typer(api_keys, name="api-keys")
-
-Server = Annotated[
-    str | None,
-    typer.Option("--server", envvar="TUNESCOUT_SERVER", metavar="URL", help="The service to ask.", show_default=False),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", metavar="FOLDER", help="Where everything is kept on this machine.", show_default=False),
-]
-Name = Annotated[str, typer.Option("--username", "-u", prompt=True, help="Name of the account.")]
-Password = Annotated[
-    str,
-    typer.Option(
-        "--password", envvar="TUNESCOUT_PASSWORD", prompt=True, hide_input=True, help="Asked for if not given."
-    ),
-]
+app.add_typer(accounts.api_keys, name="api-keys")
+app.add_typer(accounts.users, name="users")
 
 
 @app.command()
@@ -69,7 +51,7 @@ def serve(
     data_dir: DataDir = None,
 ) -> None:
     """Run the service."""
-    _set_environment(HOST=host, PORT=port, DATA_DIR=data_dir)
+    set_environment(HOST=host, PORT=port, DATA_DIR=data_dir)
     # Imported here, because the compiler of the search takes a second that no other command should wait for.
     from services.hosting import run
 
@@ -91,7 +73,7 @@ def import_(
     watcher: Watcher = _PrintedLines() if as_json else terminal.ImportProgress(out, len(files))
 
     async def upload() -> None:
-        async with _client(server) as client:
+        async with client_of(server) as client:
             await import_files(client, files, watcher, parallel=parallel, deadline_s=deadline_s)
 
     try:
@@ -125,7 +107,7 @@ def identify(
 
     async def ask() -> bool:
         all_named = True
-        async with _client(server) as client:
+        async with client_of(server) as client:
             for path in files:
                 try:
                     heard: Identification | Rejected = await client.identify(await asyncio.to_thread(_read_clip, path))
@@ -171,7 +153,7 @@ def songs(
 
     async def ask() -> list[Any]:
         found: list[Any] = []
-        async with _client(server) as client:
+        async with client_of(server) as client:
             async for song in client.songs(q=query, status=status, limit=min(limit, 100)):
                 found.append(song)
                 if len(found) == limit:
@@ -198,7 +180,7 @@ def package(
     """Have songs made anew for adaptive streaming, by their ids. Whoever listens meanwhile is not disturbed."""
 
     async def ask() -> int:
-        async with _client(server) as client:
+        async with client_of(server) as client:
             chosen = [song.id async for song in client.songs(status="ready")] if every else song_ids or []
             for song_id in chosen:
                 await client.package(song_id)
@@ -208,94 +190,8 @@ def package(
     say({"songs": asked}, f"{asked} songs will be packaged", as_json=as_json)
 
 
-@app.command()
-def signup(
-    username: Name,
-    password: Password,
-    invite: Annotated[str | None, typer.Option(metavar="CODE", help="Where one is needed.", show_default=False)] = None,
-    server: Server = None,
-    as_json: Json = False,
-) -> None:
-    """Make an account and log in with it."""
-    _log_in(server, username, password, as_json=as_json, sign_up=True, invite=invite)
-
-
-@app.command()
-def login(username: Name, password: Password, server: Server = None, as_json: Json = False) -> None:
-    """Log in. The login is kept for the commands that follow; without one, the owner of this machine asks."""
-    _log_in(server, username, password, as_json=as_json, sign_up=False)
-
-
-def _log_in(
-    server: str | None, username: str, password: str, *, as_json: bool, sign_up: bool, invite: str | None = None
-) -> None:
-    async def ask() -> None:
-        async with Client(_server_url(server)) as client:
-            if sign_up:
-                await client.sign_up(username, password, invite=invite)
-            sessions.save(await client.log_in(username, password))
-
-    perform(ask())
-    say({"server": _server_url(server), "username": username}, f"logged in as {username}", as_json=as_json)
-
-
-@app.command()
-def logout(server: Server = None, as_json: Json = False) -> None:
-    """Forget the login, here and at the service."""
-
-    async def ask() -> None:
-        async with Client(_server_url(server)) as client:
-            await client.log_out()
-
-    perform(ask())
-    say({"server": _server_url(server)}, "logged out", as_json=as_json)
-
-
-@app.command()
-def invite(
-    role: Annotated[str, typer.Option(help="contributor or listener.")] = "contributor",
-    server: Server = None,
-    as_json: Json = False,
-) -> None:
-    """Invite somebody: print a code that makes one account."""
-    made = perform(_answer(server, "POST", "/v1/auth/invites", json={"role": role}))
-    say(made, f"{made['code']}  for one {made['role']}, until {made['expires_at']}", as_json=as_json)
-
-
-@api_keys.command("create")
-def create_api_key(
-    name: Annotated[str, typer.Argument(help="What the machine is called.")],
-    scope: Annotated[list[str], typer.Option(help="read, identify, upload or write; may be repeated.")],
-    server: Server = None,
-    as_json: Json = False,
-) -> None:
-    """Make a key and print it, this once. Commands use the one in TUNESCOUT_API_KEY."""
-    made = perform(_answer(server, "POST", "/v1/auth/api-keys", json={"name": name, "scopes": scope}))
-    say(made, made["api_key"], as_json=as_json)
-
-
-@api_keys.command("list")
-def list_api_keys(server: Server = None, as_json: Json = False) -> None:
-    """List your keys, without what makes them keys; with --json, one a line."""
-    for key in perform(_answer(server, "GET", "/v1/auth/api-keys"))["api_keys"]:
-        say(key, f"{key['key_id']}  {key['name']}  {', '.join(key['scopes'])}", as_json=as_json)
-
-
-@api_keys.command("revoke")
-def revoke_api_key(
-    key_id: Annotated[str, typer.Argument(metavar="KEY", help="Its id, as the list shows it.")],
-    server: Server = None,
-    as_json: Json = False,
-) -> None:
-    """Make a key worthless."""
-    perform(_answer(server, "DELETE", f"/v1/auth/api-keys/{quote(key_id, safe='')}"))
-    say({"revoked": key_id}, "revoked", as_json=as_json)
-
-
-async def _answer(server: str | None, method: str, path: str, **options: Any) -> Any:
-    async with _client(server) as client:
-        answer = await client.ask(method, path, **options)
-        return answer.json() if answer.content else None
+for command in (accounts.signup, accounts.login, accounts.logout, accounts.invite):
+    app.command()(command)
 
 
 @keys.command("rotate")
@@ -305,7 +201,7 @@ def rotate_keys(data_dir: DataDir = None) -> None:
     A running service takes it over in seconds. Where TUNESCOUT_AUTH_SIGNING_KEY is set, its next value is printed
     instead: store it, and restart auth.
     """
-    _set_environment(DATA_DIR=data_dir)
+    set_environment(DATA_DIR=data_dir)
     from services.hosting import rotate_keys as rotate
 
     with explained():
@@ -383,7 +279,7 @@ def demo(
     # Imported here, because decoders and synthesis take a second that no other command should wait for.
     from tunescout.demo import Demo
 
-    _set_environment(DATA_DIR=data_dir)
+    set_environment(DATA_DIR=data_dir)
     shown = Demo(err if as_json else out, Settings().data_dir, port)
 
     async def show() -> None:
@@ -407,24 +303,3 @@ def version(as_json: Json = False) -> None:
     from services.hosting import VERSION
 
     say({"version": VERSION, "python": platform.python_version()}, f"tunescout {VERSION}", as_json=as_json)
-
-
-def _set_environment(**values: object) -> None:
-    """Set TUNESCOUT_ variables, which this process and the services in it read their settings from."""
-    os.environ.update({f"TUNESCOUT_{name}": str(value) for name, value in values.items() if value is not None})
-
-
-def _server_url(server: str | None) -> str:
-    url = (server or Settings().public_base()).rstrip("/")
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-        raise typer.BadParameter(f"{url} is no URL of a service", param_hint="--server")
-    return url
-
-
-def _client(server: str | None) -> Client:
-    """Return a client of a machine with a key, of whoever is logged in, or else of the owner of this machine."""
-    url = _server_url(server)
-    if api_key := os.environ.get("TUNESCOUT_API_KEY"):
-        return Client(url, api_key=api_key)
-    account = sessions.account_for(url, Settings().data_dir) if sessions.load(url) is None else None
-    return Client(url, account=account)

@@ -6,15 +6,22 @@ owns this machine's own service is used.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import tempfile
+import time
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.errors import Rejected
+from shared.errors import Rejected, Unavailable
+
+LOCK_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,37 @@ def save(session: Session) -> None:
 def forget(server: str) -> None:
     """Drop the login at a server."""
     _store_all({name: session for name, session in _load_all().items() if name != server})
+
+
+@contextlib.asynccontextmanager
+async def alone(*, patience_s: float = 60.0) -> AsyncIterator[None]:
+    """Keep other commands from changing logins meanwhile: a refresh token that two of them use ends the login of both.
+
+    Raises
+    ------
+    Unavailable
+        Another command did not end its change within our patience.
+    """
+    path = session_path().with_suffix(".lock")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    deadline_s = time.monotonic() + patience_s
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _is_locked(handle):
+            if time.monotonic() > deadline_s:
+                raise Unavailable("another command is changing the login")
+            await asyncio.sleep(LOCK_POLL_S)
+        yield
+    finally:
+        os.close(handle)  # gives the lock back
+
+
+def _is_locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def owner_account(data_dir: Path) -> Account | None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import bcrypt
 import pytest
 import uvicorn
 from typer.testing import CliRunner, Result
@@ -56,4 +57,38 @@ def test_an_admin_invites_and_a_machine_asks_with_a_key(url: str, monkeypatch: p
     assert "unknown or was revoked" in run("api-keys", "list").stderr
     monkeypatch.delenv("TUNESCOUT_API_KEY")
     assert run(*signup, "listener", "--invite", code).exit_code == 0
-    assert "only the admin" in run("invite").stderr
+    assert "only an admin" in run("invite").stderr
+
+
+def test_an_admin_lists_changes_and_deletes_accounts_by_name(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESCOUT_SERVER", url)
+    for name in ("Ada", "admin"):
+        run("signup", "--password", "a long pass phrase", "--username", name)
+    assert "only an admin" in run("users", "list").stderr  # the first one is
+    run("login", "--password", "a long pass phrase", "--username", "Ada")
+
+    assert last_line(run("users", "role", "ADMIN", "admin")) == "admin is admin now"
+    listed = [line.split()[1:] for line in run("users", "list").stdout.splitlines() if line.startswith("0")]
+    assert sorted(listed) == [["admin", "Ada"], ["admin", "admin"]]
+    assert last_line(run("users", "delete", "admin", "--yes")) == "deleted"
+    assert "no such user" in run("users", "delete", "admin", "--yes").stderr
+    assert "only admin" in run("users", "role", "ada", "listener").stderr
+
+
+def test_accounts_of_an_older_system_are_imported_beside_the_running_service(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNESCOUT_SERVER", url)
+    run("signup", "--password", "a long pass phrase", "--username", "admin")
+    hashed = bcrypt.hashpw(b"short", bcrypt.gensalt(4)).decode()
+    file = tmp_path / "users.csv"
+    file.write_text(f"username,password_hash,role\nADMIN,{hashed},admin\nada,{hashed},contributor\nbob,{hashed},\n")
+
+    imported = run("users", "import", str(file), "--data-dir", str(tmp_path))
+
+    assert last_line(imported) == "2 accounts imported, 1 skipped because their names exist (ADMIN)"
+    listed = [line.split()[1:] for line in run("users", "list").stdout.splitlines() if line.startswith("0")]
+    assert sorted(listed) == [["admin", "admin"], ["contributor", "ada"], ["listener", "bob"]]
+    assert run("login", "--password", "short", "--username", "ada").exit_code == 0
+    again = run("users", "import", str(file), "--data-dir", str(tmp_path), "--json")
+    assert json.loads(last_line(again)) == {"added": 0, "skipped": ["ADMIN", "ada", "bob"]}

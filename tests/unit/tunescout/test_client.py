@@ -51,6 +51,29 @@ async def test_expired_token_is_refreshed_once_for_all_who_wait(service: SmallSe
     assert stored.refresh_token == "refresh-2"
 
 
+async def test_commands_that_run_at_once_use_no_refresh_token_twice(service: SmallService) -> None:
+    sessions.save(Session(service.url, "ada", "expired", "refresh-0"))
+
+    async def command() -> None:
+        async with Client(service.url) as client:
+            await client.ask("GET", "/v1/songs")
+
+    await asyncio.gather(*(command() for _ in range(4)))
+
+    assert service.calls["POST /v1/auth/refresh"] == 1
+
+
+async def test_password_is_asked_for_where_the_answer_to_a_refresh_was_lost(service: SmallService) -> None:
+    sessions.save(Session(service.url, "ada", "expired", "used already"))
+    async with Client(service.url, ask_password={"ada": "a long password"}.get) as client:
+        await client.ask("GET", "/v1/songs")
+    async with Client(service.url) as following:
+        await following.ask("GET", "/v1/songs")
+
+    assert service.calls["POST /v1/auth/login"] == 1
+    assert service.calls["POST /v1/auth/refresh"] == 1
+
+
 async def test_ended_login_says_what_to_do(service: SmallService) -> None:
     sessions.save(Session(service.url, "ada", "old", "unknown"))
     async with Client(service.url) as client:

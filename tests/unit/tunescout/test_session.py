@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import Rejected
+from shared.errors import Rejected, Unavailable
 from tunescout import session as sessions
 from tunescout.session import Session
 
@@ -23,6 +23,15 @@ def test_logins_are_readable_by_their_user_alone() -> None:
     assert sessions.session_path().stat().st_mode & 0o777 == 0o600
     assert sessions.session_path().parent.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in sessions.session_path().parent.iterdir()] == ["session.json"]
+
+
+async def test_logins_are_changed_by_one_command_at_a_time() -> None:
+    async with sessions.alone():
+        with pytest.raises(Unavailable, match="another command"):
+            async with sessions.alone(patience_s=0):
+                pass
+    async with sessions.alone(patience_s=0):
+        assert sessions.session_path().with_suffix(".lock").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"x": 1}', '{"x": {"username": "ada"}}'])
