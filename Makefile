@@ -16,7 +16,7 @@ COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 DEMO = $(BIN)/tunescout demo --data-dir "$(DATA)" $(if $(MUSIC),--music "$(MUSIC)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test lint format types imports audit stack stack-status stack-down bench pictures docs lock clean
+.PHONY: help setup setup-dev run demo test lint format types imports audit stack stack-status stack-down bench fuzz pictures docs lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,9 @@ stack-down: setup-dev ## end the processes of `make stack`
 bench: setup-dev ## measure how well and how fast songs are recognised (MUSIC=folder for your own)
 	$(BIN)/python -m bench.recognition $(if $(MUSIC),--music "$(MUSIC)")
 	$(BIN)/python -m bench.speed $(if $(MUSIC),--music "$(MUSIC)")
+
+fuzz: setup-dev ## take damaged audio through the decoders (CASES=2000 SEED=1)
+	$(BIN)/python -m bench.fuzz $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 
 pictures: setup-dev ## draw the pictures of docs/recognition.md
 	$(BIN)/python -m bench.pictures

@@ -33,7 +33,7 @@ class PyavSource:
     Raises
     ------
     Rejected
-        ``damaged`` or ``no_audio_stream``.
+        ``damaged``, ``no_audio_stream`` or ``unsupported_codec``.
     """
 
     def __init__(self, path: Path, kind: FileKind, limits: DecodeLimits) -> None:
@@ -60,6 +60,9 @@ class PyavSource:
             self.__exit__()
             raise Rejected("no_audio_stream", f"the {kind.container} file holds no audio")
         self._stream: AudioStream = self._container.streams.audio[0]
+        if self._stream.codec_context is None:
+            self.__exit__()
+            raise Rejected("unsupported_codec", f"the audio in the {kind.container} file has no known encoding")
         for stream in self._container.streams:
             if stream.index != self._stream.index:
                 stream.discard = Discard.all

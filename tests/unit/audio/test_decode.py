@@ -207,6 +207,13 @@ def test_a_container_without_sound_has_no_audio_stream(tmp_path: Path, decoder: 
     assert rejected_code(path, decoder) == "no_audio_stream"
 
 
+@every_decoder
+def test_an_encoding_that_nobody_knows_is_refused(tmp_path: Path, decoder: DecoderName) -> None:
+    path = tmp_path / "song.wav"
+    path.write_bytes(wav(8000, 1, bytes(4000), format_tag=0x1234))
+    assert rejected_code(path, decoder) == "unsupported_codec"
+
+
 def test_a_codec_outside_the_list_is_never_opened(tmp_path: Path) -> None:
     path = tmp_path / "adpcm.wav"
     path.write_bytes(wav(8000, 1, bytes(4000), format_tag=2, bits=4))
