@@ -10,7 +10,7 @@ from fastapi.sse import ServerSentEvent
 
 from services.ingest.schemas import SongBody
 from services.ingest.service import IngestService
-from shared.errors import Rejected
+from shared.errors import Rejected, Unavailable
 from shared.runtime.identity import Identity
 
 # Any replica of this service may change the song, so progress is read from the table, which all of them share.
@@ -34,12 +34,15 @@ async def follow(
     while time.monotonic() - started_at < LIFE_S:
         try:
             song = await service.get(asking, song_id)
+            known = await service.known_songs(asking, [song])
         except Rejected:
             return  # deleted, or no longer for them
+        except Unavailable:  # the song moves on, and so does the stream when the table is there again
+            await asyncio.sleep(POLL_PAUSE_S)
+            continue
         step = len(song.history)
         if step != seen and (step > after or seen is not None or song.status.is_final):
-            body = SongBody.of(song, await service.known_songs(asking, [song]))
-            yield ServerSentEvent(data=body, event="song", id=str(step))
+            yield ServerSentEvent(data=SongBody.of(song, known), event="song", id=str(step))
             spoken_at = time.monotonic()
         if song.status.is_final:
             return

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastapi.sse import ServerSentEvent
 from pydantic import BaseModel
 
-from shared.errors import Rejected
+from shared.errors import Rejected, Unavailable
 
 # Any replica of this service may be making it, so progress is read from the table, which all of them share.
 POLL_PAUSE_S = 0.5
@@ -44,6 +44,9 @@ async def follow(read: Callable[[], Awaitable[Step]], *, name: str, after: int) 
             step = await read()
         except Rejected:
             return
+        except Unavailable:  # what is followed goes on, and so does the stream when the table is there again
+            await asyncio.sleep(POLL_PAUSE_S)
+            continue
         if step.number > seen or step.is_last:
             yield ServerSentEvent(data=step.body, event=name, id=str(step.number))
             seen = step.number
