@@ -36,3 +36,12 @@ def test_a_link_to_a_file_leads_somewhere(page: Path) -> None:
     lost = [target for target in targets if target and not (page.parent / target).exists()]
 
     assert lost == []
+
+
+def test_every_test_that_proves_security_exists() -> None:
+    root = generate.FOLDER.parent
+    named = set(re.findall(r"`(test_\w+)`", (root / "SECURITY.md").read_text()))
+    tests = "".join(path.read_text() for path in (root / "tests").rglob("test_*.py"))
+
+    assert named
+    assert named <= set(re.findall(r"def (test_\w+)", tests))

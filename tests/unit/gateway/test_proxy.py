@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
+from deploy.local.ports import free_block
 from services.gateway.proxy import Proxy
+from shared.runtime.app import Observed
 from shared.runtime.limits import address_of
+from shared.runtime.problems import install_problem_handlers
 from shared.runtime.settings import ServiceUrls
 
 
@@ -23,6 +27,12 @@ def behind() -> Iterator[str]:
     @app.get("/v1/auth/me")
     async def me(request: Request) -> str:
         return address_of(request)
+
+    @app.get("/v1/auth/headers")
+    async def headers(request: Request, response: Response) -> dict[str, str]:
+        response.set_cookie("one", "1, 2")
+        response.set_cookie("two", "3")
+        return dict(request.headers)
 
     @app.post("/v1/auth/login")
     async def log_in(response: Response) -> None:
@@ -44,32 +54,47 @@ def behind() -> Iterator[str]:
     thread.join(10)
 
 
-async def test_a_client_cannot_claim_to_be_elsewhere(behind: str) -> None:
+@contextlib.asynccontextmanager
+async def through_the_proxy(behind: str) -> AsyncIterator[httpx.AsyncClient]:
     proxy = Proxy(ServiceUrls(auth=behind), hosted={"ingest", "streaming"})
     app = FastAPI()
+    install_problem_handlers(app)
     app.include_router(proxy.router)
+    inner = app.build_middleware_stack()
+    app.middleware_stack = Observed(inner, lambda address: address == "192.0.2.7")
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        answer = await client.get("/v1/auth/me", headers={"X-Forwarded-For": "198.51.100.1, 198.51.100.2"})
+        yield client
     await proxy.close()
+
+
+async def test_request_has_one_id_on_its_whole_way(behind: str) -> None:
+    async with through_the_proxy(behind) as client:
+        given = await client.get("/v1/auth/headers", headers={"X-Request-Id": "given-by-an-ingress"})
+        made = await client.get("/v1/auth/headers", headers={"X-Request-Id": "<script>"})
+
+    assert given.json()["x-request-id"] == given.headers["x-request-id"] == "given-by-an-ingress"
+    assert made.json()["x-request-id"] == made.headers["x-request-id"] != "<script>"
+
+
+async def test_headers_of_both_sides_arrive_as_they_are(behind: str) -> None:
+    async with through_the_proxy(behind) as client:
+        answer = await client.get("/v1/auth/headers", headers=[(b"X-Title", "Für Elise".encode())])
+
+    assert answer.json()["x-title"] == "Für Elise".encode().decode("latin-1")
+    assert len(answer.headers.get_list("set-cookie")) == 2
+
+
+async def test_service_that_is_away_is_a_problem_that_passes() -> None:
+    async with through_the_proxy(f"http://127.0.0.1:{free_block(1)}") as client:
+        answer = await client.get("/v1/auth/me")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert "retry-after" in answer.headers
+
+
+async def test_a_client_cannot_claim_to_be_elsewhere(behind: str) -> None:
+    async with through_the_proxy(behind) as client:
+        answer = await client.get("/v1/auth/me", headers={"X-Forwarded-For": "198.51.100.1, 198.51.100.2"})
 
     assert answer.json() == "192.0.2.7"
-
-
-async def test_cookies_reach_whom_they_are_for_and_nobody_else(behind: str) -> None:
-    proxy = Proxy(ServiceUrls(auth=behind), hosted={"ingest", "streaming"})
-    app = FastAPI()
-    app.include_router(proxy.router)
-    async with (
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as ada,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as eve,
-    ):
-        answer = await ada.post("/v1/auth/login")
-        echoed = [(await one.post("/v1/auth/refresh")).json() for one in (ada, eve)]
-    await proxy.close()
-
-    assert answer.headers.get_list("set-cookie") == [
-        "one=1; Path=/; SameSite=lax",
-        "two=2; Path=/; SameSite=lax",
-    ]
-    assert echoed == ["one=1; two=2", None]
