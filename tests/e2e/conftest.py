@@ -34,6 +34,7 @@ class OneProcess(Process):
     def __init__(self, folder: Path) -> None:
         self.port = free_block(1)
         self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
         super().__init__(
             "one-process",
             [sys.executable, "-m", "services"],
@@ -41,6 +42,7 @@ class OneProcess(Process):
             is_ready=self._answers,
             environment={
                 "PYTHONPATH": str(REPOSITORY),
+                "TMPDIR": str(folder),
                 "TUNESCOUT_DATA_DIR": str(folder / "data"),
                 "TUNESCOUT_PORT": str(self.port),
             },
