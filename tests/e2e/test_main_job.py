@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from shared.errors import Rejected
+from tests.e2e.conftest import new_client
 from tests.e2e.music import SAMPLE_RATE_HZ, SONG_S, noisy_clip, song, wav, write
 from tunescout.answers import Song
 from tunescout.client import Client
@@ -238,17 +240,28 @@ async def test_progress_is_streamed_step_by_step(client: Client, tmp_path: Path)
     assert [step["status"] for step in history] == ["uploaded", "fingerprinted", "ready"]
 
 
-async def test_somebody_else_can_listen_but_not_delete(client: Client, url: str, tmp_path: Path) -> None:
-    from tests.e2e.conftest import new_client
+async def test_song_is_its_owners_alone_until_they_share_it(client: Client, url: str, tmp_path: Path) -> None:
+    mine = await upload_one(client, write(tmp_path / "mine.wav", song(71)))
+    clip = noisy_clip(71, begin_s=6.5, duration_s=10, snr_db=10)
 
-    ready = await upload_one(client, write(tmp_path / "mine.wav", song(71)))
+    async def status_for(person: Client, method: str, path: str) -> int:
+        try:
+            return (await person.ask(method, f"/v1/songs/{mine.id}{path}")).status_code
+        except Rejected as error:
+            return error.status
 
     async with await new_client(url) as other:
-        with pytest.raises(Exception, match="only its owner") as refused:
-            await other.ask("DELETE", f"/v1/songs/{ready.id}")
-        assert (await get(other, f"/v1/songs/{ready.id}/stream")).status_code == 200
+        assert (await client.identify(clip)).match is not None
+        hidden = await other.identify(clip)
+        assert (hidden.outcome, hidden.reason, hidden.alternatives) == ("no_match", "unknown", [])
+        assert await status_for(other, "GET", "/stream") == await status_for(other, "DELETE", "") == 404
 
-    assert getattr(refused.value, "status", None) == 403
+        await client.ask("PATCH", f"/v1/songs/{mine.id}", json={"visibility": "shared"})
+        found = await other.identify(clip)
+        assert found.match is not None
+        assert found.match.song.id == mine.id
+        assert await status_for(other, "GET", "/stream") == 200
+        assert await status_for(other, "DELETE", "") == 403
 
 
 async def test_nothing_is_open_without_a_token(url: str) -> None:
