@@ -73,8 +73,8 @@ class Life(RuleBasedStateMachine):
 
     # --- What people do ---
 
-    @rule(target=songs, owner=OWNERS, content=CONTENTS, visibility=VISIBILITIES)
-    def register(self, owner: str, content: bytes, visibility: Visibility) -> str:
+    @rule(target=songs, owner=OWNERS, content=CONTENTS, visibility=VISIBILITIES, steps=st.integers(0, 2))
+    def register(self, owner: str, content: bytes, visibility: Visibility, steps: int) -> str:
         register = self.ingest.service.register(
             person(owner),
             file_name="a.flac",
@@ -91,6 +91,10 @@ class Life(RuleBasedStateMachine):
             return ""
         self.contents[song.song_id] = content
         self.send(song.song_id, content)
+        if steps > 0:
+            self.complete(song.song_id)
+        if steps > 1:
+            self.fingerprinted(song.song_id, 0, song.song_id, is_heard=True)
         return song.song_id
 
     @rule(song_id=songs.filter(bool), content=CONTENTS)
