@@ -76,7 +76,8 @@ class PublishedKeys:
 
     def publish(self, key_set: dict[str, Any]) -> None:
         """Take over a JSON Web Key Set: fetched, or of the auth service in this very process."""
-        self._keys = {key["kid"]: OKPAlgorithm.from_jwk(key) for key in key_set["keys"]}
+        usable = (key for key in key_set["keys"] if key.get("alg") == ALGORITHM)
+        self._keys = {key["kid"]: OKPAlgorithm.from_jwk(key) for key in usable}
 
     async def verify(self, token: str) -> Identity:
         """Check a token's signature, issuer, audience, type and times.
@@ -128,7 +129,7 @@ class PublishedKeys:
                 answer = (await client.get(url)).raise_for_status()
             self.publish(answer.json())
             self._failure = None
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+        except (httpx.HTTPError, jwt.InvalidKeyError, ValueError, KeyError) as error:
             self._failure = error
         # After a failure too: requests that wait for one another's attempts would wait for ever.
         self._fetched_at = time.monotonic()

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.auth.conftest import Served, log_in, serve, sign_up
+from tests.unit.auth.conftest import PASSWORD, Served, log_in, serve, sign_up
 
 
 async def test_wrong_logins_are_slowed_down_where_they_come_from_and_nowhere_else(
@@ -26,6 +26,25 @@ async def test_wrong_logins_are_slowed_down_where_they_come_from_and_nowhere_els
     assert 1 <= int(refused.headers["Retry-After"]) <= 6
     async with served.client("192.0.2.7") as elsewhere:
         await log_in(elsewhere, "ada")
+
+
+async def test_only_a_proxy_that_is_trusted_says_where_a_login_comes_from(served: Served) -> None:
+    wrong = {"username": "ada", "password": "wrong"}
+    async with served.client("127.0.0.1") as proxy, served.client("192.0.2.7") as liar:
+        await sign_up(proxy, "ada")
+        behind = [await proxy.post("/v1/auth/login", json=wrong, headers=by(f"198.51.100.{n % 2}")) for n in range(32)]
+        lies = [await liar.post("/v1/auth/login", json=wrong, headers=by(f"203.0.113.{n}")) for n in range(20)]
+
+        assert [answer.status_code for answer in behind[:20]] == [401] * 20
+        assert 429 in [answer.status_code for answer in behind[20:]]
+        assert [answer.status_code for answer in lies[:10]] == [401] * 10
+        assert 429 in [answer.status_code for answer in lies[10:]]
+        right = wrong | {"password": PASSWORD}
+        assert (await proxy.post("/v1/auth/login", json=right, headers=by("203.0.113.0"))).status_code == 200
+
+
+def by(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address}
 
 
 async def test_addresses_of_one_customer_of_ipv6_are_one(served: Served) -> None:

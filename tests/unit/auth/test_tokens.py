@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,9 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 from pydantic import SecretStr
 
 from services.auth.keys import FILE_NAME, SigningKeys, load_keys, rotated, watch
@@ -69,20 +72,75 @@ async def test_a_token_that_is_not_ours_today_is_refused(changes: dict[str, Any]
     assert refusal.value.status == 401
 
 
-async def test_a_token_without_a_signature_or_of_another_key_or_algorithm_is_refused() -> None:
-    keys, published = SigningKeys(rotated(b"")), PublishedKeys(None)
-    published.publish(keys.key_set)
-    public = keys.key_set["keys"][0]
-    headers = {"typ": TOKEN_TYPE, "kid": public["kid"]}
-    body = claims()
-    unsigned = jwt.encode(body, "", "none", headers=headers)
-    of_another_key = jwt.encode(body, Ed25519PrivateKey.generate(), "EdDSA", headers=headers)
-    by_the_public_key = jwt.encode(body, base64.urlsafe_b64decode(public["x"] + "="), "HS256", headers=headers)
+def encoded(part: dict[str, Any] | bytes) -> str:
+    content = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
-    for token in (unsigned, of_another_key, by_the_public_key, "", "a.b.c", "ü.ü.ü"):
-        with pytest.raises(Rejected) as refusal:
-            await published.verify(token)
-        assert refusal.value.status == 401
+
+def by_hmac(header: dict[str, Any], body: dict[str, Any], secret: bytes) -> str:
+    # By hand, because the library refuses to take a public key for a secret.
+    signed = f"{encoded(header | {'alg': 'HS256'})}.{encoded(body)}"
+    return f"{signed}.{encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
+
+
+async def test_a_token_without_a_signature_or_of_another_key_or_algorithm_is_refused() -> None:
+    pem = rotated(b"")
+    keys, published, rsa = SigningKeys(pem), PublishedKeys(None), generate_private_key(65537, 2048)
+    public = keys.key_set["keys"][0]
+    of_rsa = {**RSAAlgorithm.to_jwk(rsa.public_key(), as_dict=True), "kid": "rsa", "alg": "RS256", "use": "sig"}
+    published.publish({"keys": [of_rsa, *keys.key_set["keys"]]})
+    header, body = {"typ": TOKEN_TYPE, "kid": public["kid"]}, claims()
+    right = jwt.encode(body, signing_key(pem), "EdDSA", headers=header)
+    raw, signature = (base64.urlsafe_b64decode(part + "==") for part in (public["x"], right.split(".")[2]))
+    of_another_admin = f"{right.split('.')[0]}.{encoded({**jwt_body(right), 'role': 'admin'})}.{encoded(signature)}"
+    unsaid = {"typ": TOKEN_TYPE, "alg": "EdDSA"}
+    in_pem = signing_key(pem).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    forged = {
+        "unsigned": jwt.encode(body, "", "none", headers=header),
+        "unsigned in other letters": f"{encoded(header | {'alg': 'nOnE'})}.{right.split('.')[1]}.",
+        "signature left out": right.rpartition(".")[0] + ".",
+        "another key": jwt.encode(body, Ed25519PrivateKey.generate(), "EdDSA", headers=header),
+        "the public key as a secret": by_hmac(header, jwt_body(right), raw),
+        "the public key in PEM as a secret": by_hmac(header, jwt_body(right), in_pem),
+        "another algorithm": jwt.encode(body, rsa, "RS256", headers=header | {"kid": "rsa"}),
+        "a key of another algorithm": jwt.encode(body, signing_key(pem), "EdDSA", headers=header | {"kid": "rsa"}),
+        "an algorithm that is not told": f"{encoded(header)}.{right.split('.')[1]}.{encoded(signature)}",
+        "a key of its own": jwt.encode(body, KEY, "EdDSA", headers=header | {"jwk": OWN_JWK, "kid": "own"}),
+        "extensions that must be understood": jwt.encode(
+            body, signing_key(pem), "EdDSA", headers=header | {"crit": ["b64"], "b64": True}
+        ),
+        "tampered": of_another_admin,
+        "a header that is no object": f"{encoded(b'[]')}.{right.split('.')[1]}.{encoded(signature)}",
+        "claims that are no object": signed_by_hand(unsaid | header, b"[]", signing_key(pem)),
+        "a subject that is no text": signed_by_hand(unsaid | header, {**jwt_body(right), "sub": 1}, signing_key(pem)),
+        **{text: text for text in ("", "a.b.c", "ü.ü.ü", right + ".", right + "." + right)},
+    }
+
+    assert (await published.verify(right)).user_id == "01ADA"
+    believed = [name for name, token in forged.items() if await is_believed(published, token)]
+    assert believed == []
+
+
+async def is_believed(published: PublishedKeys, token: str) -> bool:
+    try:
+        await published.verify(token)
+    except Rejected as refusal:
+        return refusal.status != 401
+    return True
+
+
+KEY = Ed25519PrivateKey.generate()
+OWN_JWK = OKPAlgorithm.to_jwk(KEY.public_key(), as_dict=True)
+
+
+def jwt_body(token: str) -> dict[str, Any]:
+    body: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return body
+
+
+def signed_by_hand(header: dict[str, Any], body: dict[str, Any] | bytes, key: Ed25519PrivateKey) -> str:
+    signed = f"{encoded(header)}.{encoded(body)}"
+    return f"{signed}.{encoded(key.sign(signed.encode()))}"
 
 
 async def test_a_rotation_signs_with_a_key_that_was_published_before_and_keeps_the_old_one() -> None:
