@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter
 
 from services.streaming.equalizer_routes import equalizer_routes
@@ -21,7 +23,7 @@ from services.streaming.routes import routes
 from services.streaming.service import StreamingService
 from services.streaming.settings import StreamingSettings
 from services.streaming.store import LISTENING, PackageStore
-from services.streaming.sweeper import Sweeper
+from services.streaming.sweeper import Sweeper, sweep_forever
 from shared.catalogue import SONGS, Library
 from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime, ServiceApp
@@ -35,7 +37,7 @@ def build(runtime: Runtime) -> ServiceApp:
     table = runtime.table(LISTENING)
     outbox = Outbox(table, LISTENING.indexes[0], runtime.bus)
     packages = PackageStore(table, outbox)
-    sweeper = Sweeper(packages, runtime.blobs, settings)
+    sweeper = Sweeper(packages, runtime.blobs)
     measurements = MeasurementStore(table)
     packager = Packager(packages, measurements, library, runtime.blobs, sweeper, settings)
     grants = Grants(packages.grant_key)
@@ -54,5 +56,11 @@ def build(runtime: Runtime) -> ServiceApp:
         "streaming",
         subscriptions=subscriptions(packager, measuring, renderer, presets, settings),
         router=router,
-        background=[outbox.relay, sweeper.run, renderer.sweep_forever],
+        background=[
+            outbox.relay,
+            *(
+                partial(sweep_forever, sweep, pause_s=settings.sweep_pause_s)
+                for sweep in (sweeper.sweep, renderer.sweep)
+            ),
+        ],
     )

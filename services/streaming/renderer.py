@@ -235,15 +235,6 @@ class Renderer:
         async for found in self._store.of_song(event.song_id):
             await self._remove(found)
 
-    async def sweep_forever(self) -> None:
-        """Remove for ever what nobody has asked for in a long time."""
-        while True:
-            try:
-                await self.sweep()
-            except Unavailable as error:
-                log.warning("sweep.deferred", reason=error.reason)
-            await asyncio.sleep(self._settings.sweep_pause_s)
-
     async def sweep(self, *, now: datetime | None = None) -> None:
         """Remove renders whose time is over."""
         for found in await self._store.expired(now=now or _now()):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import structlog
 
 from services.streaming.package import package_prefix
-from services.streaming.settings import StreamingSettings
 from services.streaming.store import Leftover, PackageStore
 from services.streaming.transfers import each
 from shared.errors import Unavailable
@@ -19,22 +19,22 @@ log = structlog.get_logger()
 _LIST_PAGE = 1000
 
 
+async def sweep_forever(sweep: Callable[[], Awaitable[None]], *, pause_s: float) -> None:
+    """Sweep, and again after each pause."""
+    while True:
+        try:
+            await sweep()
+        except Unavailable as error:
+            log.warning("sweep.deferred", reason=error.reason)
+        await asyncio.sleep(pause_s)
+
+
 class Sweeper:
     """Removes what attempts that died have left behind, and packages that were replaced or whose songs are gone."""
 
-    def __init__(self, store: PackageStore, blobs: BlobStore, settings: StreamingSettings) -> None:
+    def __init__(self, store: PackageStore, blobs: BlobStore) -> None:
         self._store = store
         self._blobs = blobs
-        self._settings = settings
-
-    async def run(self) -> None:
-        """Sweep for ever."""
-        while True:
-            try:
-                await self.sweep()
-            except Unavailable as error:
-                log.warning("sweep.deferred", reason=error.reason)
-            await asyncio.sleep(self._settings.sweep_pause_s)
 
     async def sweep(self, *, now: datetime | None = None) -> None:
         """Remove all that is due."""

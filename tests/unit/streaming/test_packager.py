@@ -111,7 +111,7 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
         await table.create()
     await bus.connect()
     packages = PackageStore(listening, Outbox(listening, LISTENING.indexes[0], bus))
-    sweeper = Sweeper(packages, blobs, StreamingSettings())
+    sweeper = Sweeper(packages, blobs)
     yield Parts(tmp_path, bus, blobs, songs, packages, runtime, sweeper)
     await bus.close()
     await blobs.close()
