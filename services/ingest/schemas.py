@@ -15,10 +15,14 @@ from shared.catalogue import Visibility
 from shared.events import AudioFormat, Tags
 from shared.storage.blobs import SignedRequest
 
+_JOINERS = "\u200c\u200d"
+"""Not printable themselves; scripts and emoji need them."""
+
 
 def _clean(text: str) -> str:
-    cleaned = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    if not cleaned:
+    kept = (letter if letter.isprintable() or letter in _JOINERS else " " for letter in text)
+    cleaned = " ".join("".join(kept).split())
+    if not cleaned.strip(_JOINERS):
         raise ValueError("there is no readable character in it")
     return cleaned
 

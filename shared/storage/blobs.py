@@ -13,6 +13,9 @@ from urllib.parse import quote
 from shared.errors import Rejected
 
 MAX_KEY_BYTES = 512
+MAX_NAME_BYTES = 200
+"""Longest name of a download, in UTF-8. File systems take 255; escaped it is part of a URL, three times as long."""
+
 MIN_PART_BYTES = 5 * 1024 * 1024
 """Every part of an upload but the last has at least this size, as S3 demands it."""
 
@@ -105,7 +108,10 @@ class BlobStore(Protocol):
         """Sign an upload of exactly this many bytes of this type."""
 
     async def sign_get(self, key: str, *, valid_s: int, download_name: str | None = None) -> SignedRequest:
-        """Sign a download; the answer supports ranges. `download_name` makes browsers save it under that name."""
+        """Sign a download; the answer supports ranges.
+
+        `download_name` makes browsers save it under that name, which is shortened if need be.
+        """
 
     async def open_multipart(self, key: str, *, content_type: str) -> str:
         """Begin an upload in parts and return its id."""
@@ -163,4 +169,11 @@ def not_found(key: str) -> Rejected:
 
 def attachment(download_name: str) -> str:
     """Return the header ``Content-Disposition`` that saves a download under this name (RFC 6266, RFC 8187)."""
-    return f"attachment; filename*=UTF-8''{quote(download_name, safe='')}"
+    return f"attachment; filename*=UTF-8''{quote(short_name(download_name), safe='')}"
+
+
+def short_name(download_name: str) -> str:
+    """Return the name, shortened before its ending to what file systems and the addresses of downloads can hold."""
+    ending = "".join(re.findall(r"\.[A-Za-z0-9]{1,8}\Z", download_name))
+    stem = download_name.removesuffix(ending)
+    return stem.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore") + ending

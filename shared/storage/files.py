@@ -22,7 +22,16 @@ from typing import ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 from shared.errors import Rejected, Unavailable
-from shared.storage.blobs import LEFTOVER_DAYS, UPLOADS, BlobInfo, SignedRequest, check_key, check_parts, not_found
+from shared.storage.blobs import (
+    LEFTOVER_DAYS,
+    UPLOADS,
+    BlobInfo,
+    SignedRequest,
+    check_key,
+    check_parts,
+    not_found,
+    short_name,
+)
 from shared.storage.threads import Threads
 
 P = ParamSpec("P")
@@ -122,7 +131,7 @@ class FolderStore:
         return SignedRequest(signed.method, signed.url, signed.expires_at, {"Content-Type": content_type})
 
     async def sign_get(self, key: str, *, valid_s: int, download_name: str | None = None) -> SignedRequest:  # noqa: D102
-        return self._sign("GET", key, valid_s, **({} if download_name is None else {"name": download_name}))
+        return self._sign("GET", key, valid_s, **({} if download_name is None else {"name": short_name(download_name)}))
 
     async def open_multipart(self, key: str, *, content_type: str) -> str:  # noqa: D102
         upload_id = secrets.token_hex(16)

@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
@@ -344,6 +344,18 @@ class TestSignedDownloads:
         disposition = "attachment; filename*=UTF-8''Gr%C3%B6%C3%9Fe%3B%20%221%22%20%26%2050%20%25%0D%0AX%3A%20y.flac"
         assert (answer.status_code, answer.content) == (200, b"data")
         assert answer.headers["content-disposition"] == disposition
+
+    async def test_a_download_name_is_no_longer_than_a_file_system_takes(
+        self, store: BlobStore, client: httpx.AsyncClient, key: str
+    ) -> None:
+        await store.put(key, b"data", content_type="audio/flac")
+        for name in ("\N{MUSICAL NOTE}" * 1000 + ".flac", "x" * 1000, "." * 1000 + "\N{MUSICAL NOTE}" * 1000):
+            answer = await send(client, await store.sign_get(key, valid_s=60, download_name=name))
+            shown = unquote(answer.headers["content-disposition"].partition("''")[2])
+            assert answer.status_code == 200
+            assert 190 < len(shown.encode()) <= 200
+            assert name.startswith(shown.removesuffix(".flac"))
+            assert shown.endswith(".flac") == name.endswith(".flac")
 
     @pytest.mark.parametrize("forgery", ["signature", "key", "name", "PUT", "anonymous"])
     async def test_an_altered_download_is_refused(
