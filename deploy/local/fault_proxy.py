@@ -103,6 +103,7 @@ class FaultProxy:
         self._fault = Fault()
         self._changed = asyncio.Event()
         self._lines: set[_Line] = set()
+        self._serving: set[asyncio.Task[object]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -116,7 +117,7 @@ class FaultProxy:
         if self._server is not None:
             self._server.close()
             self.fault = Fault(is_closed=True)
-            await self._server.wait_closed()
+            await asyncio.gather(*self._serving, return_exceptions=True)
 
     @property
     def fault(self) -> Fault:
@@ -138,6 +139,15 @@ class FaultProxy:
             line.reset()
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            await self._pass_on(client, to_client)
+        finally:
+            self._serving.discard(task)
+
+    async def _pass_on(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
             await self._heard()
             server, to_server = await asyncio.open_connection("127.0.0.1", self.server_port, limit=CHUNK_BYTES)
