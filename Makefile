@@ -68,6 +68,9 @@ bench: setup-dev ## measure how well and how fast songs are recognised (MUSIC=fo
 fuzz: setup-dev ## take damaged audio through the decoders (CASES=2000 SEED=1)
 	$(BIN)/python -m bench.fuzz $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 
+chaos: setup-dev ## kill, pause and cut off every part of a stack while people upload, then read everything back
+	$(BIN)/python -m bench.chaos $(if $(SEED),--seed "$(SEED)")
+
 pictures: setup-dev ## draw the pictures of docs/recognition.md
 	$(BIN)/python -m bench.pictures
 
