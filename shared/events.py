@@ -258,6 +258,7 @@ class AuditRecorded(Event):
     subject: str | None = Field(default=None, description="The id of what it was done to: a user, a session, a song.")
     address: str | None = Field(default=None, description="An IPv4 address, or a network of IPv6.")
     outcome: Literal["allowed", "refused"]
+    detail: str | None = Field(default=None, description="What else there is to know, for example the new role.")
 
 
 # --- Answers to questions: replies, not events ---

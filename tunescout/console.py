@@ -50,7 +50,8 @@ def explained() -> Iterator[None]:
 
 def fail(reason: str, code: int = FAILED) -> NoReturn:
     """Say why nothing more is done, and end."""
-    err.print(Text(terminal.printable(reason), style="red"), soft_wrap=True)
+    lines = (terminal.printable(line) for line in reason.splitlines())
+    err.print(Text("\n".join(lines), style="red"), soft_wrap=True)
     raise typer.Exit(code)
 
 

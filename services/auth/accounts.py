@@ -49,7 +49,9 @@ class Accounts:
             if user.role == role:
                 return user
             if await self._store.change_role(user, role):
-                await self._audit.record("role.changed", actor=admin.user_id, subject=user_id, address=address)
+                await self._audit.record(
+                    "role.changed", actor=admin.user_id, subject=user_id, address=address, detail=role
+                )
                 return replace(user, role=role)
         raise Unavailable("this account is changed by too many at once")
 

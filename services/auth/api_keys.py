@@ -48,7 +48,9 @@ class ApiKeys:
         key = ApiKey(str(ULID()), user_id, name, sorted(scopes), datetime.now(UTC).isoformat(), _hash(secret))
         if not await self._store.add_api_key(key):
             raise Rejected("account_deleted", "this account was deleted", status=401)
-        await self._audit.record("api_key.created", actor=user_id, subject=key.key_id, address=address)
+        await self._audit.record(
+            "api_key.created", actor=user_id, subject=key.key_id, address=address, detail=" ".join(key.scopes)
+        )
         return key, f"{PREFIX}.{user_id}.{key.key_id}.{secret}"
 
     async def list(self, user_id: str) -> list[ApiKey]:

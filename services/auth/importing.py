@@ -65,7 +65,7 @@ def read_accounts(text: str) -> list[OldAccount]:
         try:
             account = OldAccount.model_validate(fields)
         except ValidationError as error:  # whose text would show the hash
-            wrong = (f"{'.'.join(map(str, one['loc'])) or 'line'}: {one['msg']}" for one in error.errors())
+            wrong = (f"{'.'.join(map(str, one['loc'])) or 'text'}: {one['msg']}" for one in error.errors())
             bad.append(f"line {number}: {'; '.join(wrong)}")
             continue
         if fold(account.username) in accounts:

@@ -62,7 +62,9 @@ class AuthService:
             raise
         if invite is not None:
             await self._audit.record("invite.used", actor=user.user_id, subject=invite.code_hash, address=address)
-        await self._audit.record("account.created", actor=user.user_id, subject=user.user_id, address=address)
+        await self._audit.record(
+            "account.created", actor=user.user_id, subject=user.user_id, address=address, detail=user.role
+        )
         return user
 
     async def _sign_up(self, username: str, password: str, invite_code: str | None) -> tuple[User, Invite | None]:
@@ -203,7 +205,9 @@ class AuthService:
         expires_at = int(time.time()) + self._settings.invite_s
         invite = Invite(_hash(code), role, admin.user_id, datetime.now(UTC).isoformat(), expires_at)
         await self._store.add_invite(invite)
-        await self._audit.record("invite.created", actor=admin.user_id, subject=invite.code_hash, address=address)
+        await self._audit.record(
+            "invite.created", actor=admin.user_id, subject=invite.code_hash, address=address, detail=role
+        )
         return invite, code
 
     async def list_invites(self) -> list[Invite]:

@@ -32,6 +32,7 @@ class Audit:
         subject: str | None = None,
         address: str | None = None,
         outcome: Literal["allowed", "refused"] = "allowed",
+        detail: str | None = None,
     ) -> None:
         """Record one action; a broker that is away costs a warning, and the line in the log stays.
 
@@ -46,10 +47,14 @@ class Audit:
             type passwords there.
         address : str or None
             Where the request came from.
+        detail : str or None
+            What else there is to know, for example the new role; nothing that somebody typed.
         """
-        event = AuditRecorded(action=action, actor=actor, subject=subject, address=address, outcome=outcome)
+        event = AuditRecorded(
+            action=action, actor=actor, subject=subject, address=address, outcome=outcome, detail=detail
+        )
         said = log.info if outcome == "allowed" else log.warning
-        said(event.name, action=action, actor=actor, subject=subject, address=address, outcome=outcome)
+        said(event.name, **event.model_dump(exclude={"id", "occurred_at"}, exclude_none=True))
         try:
             await self._bus.publish(event)
         except Unavailable as error:

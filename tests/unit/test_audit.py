@@ -18,9 +18,9 @@ async def test_an_action_is_said_to_everybody_and_in_the_log() -> None:
     await bus.connect()
     await bus.subscribe(Subscription(AuditRecorded, heard.put, queue="test.audit-recorded"))
 
-    fields = {"action": "song.unshared", "actor": "01ADA", "subject": "01SONG", "address": "192.0.2.7"}
+    fields = {"action": "song.unshared", "actor": "01ADA", "subject": "01SONG", "address": "192.0.2.7", "detail": "all"}
     with capture_logs() as lines:
-        await Audit(bus).record("song.unshared", actor="01ADA", subject="01SONG", address="192.0.2.7")
+        await Audit(bus).record("song.unshared", actor="01ADA", subject="01SONG", address="192.0.2.7", detail="all")
 
     async with asyncio.timeout(10):
         assert (await heard.get()).model_dump(exclude={"id", "occurred_at"}) == fields | {"outcome": "allowed"}
