@@ -18,6 +18,7 @@ _HOP_BY_HOP = frozenset(
 )
 # Whoever is behind believes what is said of the client, so it must be said by us.
 _NOT_HANDED_ON = _HOP_BY_HOP | {"x-forwarded-for", "x-forwarded-proto", "forwarded", "x-request-id"}
+_NOT_HANDED_BACK = _HOP_BY_HOP | {"date"}
 # Long silences belong to server-sent events, which send a heartbeat every 15 s.
 _TIMEOUT = httpx.Timeout(connect=3, read=60, write=60, pool=10)
 # Each of them holds a connection, so that any bound on their number would let those who listen lock out all others.
@@ -69,8 +70,6 @@ class Proxy:
         return hand_on
 
     async def _forward(self, client: httpx.AsyncClient, service: str, request: Request) -> StreamingResponse:
-        if not {".", ".."}.isdisjoint(request.url.path.split("/")):  # httpx would follow them, to other routes
-            raise Rejected("path_invalid", "a path has no steps that are . or ..", status=400)
         headers = [(name, value) for name, value in request.headers.raw if name.decode() not in _NOT_HANDED_ON]
         headers.append((b"x-forwarded-proto", request.url.scheme.encode()))
         if request.client is not None:
@@ -79,7 +78,7 @@ class Proxy:
             headers.append((b"x-request-id", request_id.encode()))
         outgoing = client.build_request(
             request.method,
-            httpx.URL(path=request.url.path, query=request.url.query.encode()),
+            _address(request),
             headers=headers,
             content=request.stream() if _has_body(request) else None,
         )
@@ -90,7 +89,9 @@ class Proxy:
         handed_back = StreamingResponse(_body(answer), status_code=answer.status_code)
         # Each by itself: cookies can't be joined.
         handed_back.raw_headers = [
-            (lower, value) for name, value in answer.headers.raw if (lower := name.lower()).decode() not in _HOP_BY_HOP
+            (lower, value)
+            for name, value in answer.headers.raw
+            if (lower := name.lower()).decode() not in _NOT_HANDED_BACK
         ]
         return handed_back
 
@@ -98,6 +99,17 @@ class Proxy:
         """Close the connections."""
         for client in self._clients.values():
             await client.aclose()
+
+
+def _address(request: Request) -> httpx.URL:
+    if not {".", ".."}.isdisjoint(request.scope["path"].split("/")):  # httpx would follow them, to other routes
+        raise Rejected("path_invalid", "a path has no steps that are . or ..", status=400)
+    # As it came: what is decoded may be no valid address.
+    raw_path, query = request.scope["raw_path"], request.scope["query_string"]
+    try:
+        return httpx.URL(raw_path=raw_path + b"?" + query if query else raw_path)
+    except httpx.InvalidURL:
+        raise Rejected("path_invalid", "a path has no signs that addresses do not have", status=400) from None
 
 
 def _has_body(request: Request) -> bool:

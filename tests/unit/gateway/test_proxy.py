@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -42,6 +43,10 @@ def behind() -> Iterator[str]:
     @app.post("/v1/auth/refresh")
     async def refresh(request: Request) -> str | None:
         return request.headers.get("cookie")
+
+    @app.get("/v1/auth/paths/{path}")
+    async def path(path: str) -> str:
+        return path
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", forwarded_allow_ips="*"))
     thread = threading.Thread(target=server.run)
@@ -83,6 +88,14 @@ async def test_headers_of_both_sides_arrive_as_they_are(behind: str) -> None:
 
     assert answer.json()["x-title"] == "Für Elise".encode().decode("latin-1")
     assert len(answer.headers.get_list("set-cookie")) == 2
+
+
+@pytest.mark.parametrize("path", ["%00", "%ff", "a%20b%3Fc", "%C3%BC%25"])
+async def test_path_arrives_as_it_is(behind: str, path: str) -> None:
+    async with through_the_proxy(behind) as client:
+        answer = await client.get(f"/v1/auth/paths/{path}?q=%00&q=a%26b")
+
+    assert answer.json() == unquote(path)
 
 
 async def test_service_that_is_away_is_a_problem_that_passes() -> None:
