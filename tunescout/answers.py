@@ -60,6 +60,7 @@ class Song(Said):
     album: str | None = None
     duration_s: float | None = None
     file_name: str | None = None
+    visibility: str | None = None
     rejection: Rejection | None = None
     duplicate: Duplicate | None = None
 

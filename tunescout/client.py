@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
@@ -147,6 +148,10 @@ class Client:
             if page.next_cursor is None:
                 return
             params["cursor"] = page.next_cursor
+
+    async def edit(self, song_id: str, **fields: str | int | None) -> Song:
+        """Change what is said about a song, or who sees it. Fields are those of ``PATCH /v1/songs/{id}``."""
+        return _read(Song, (await self.ask("PATCH", f"/v1/songs/{quote(song_id, safe='')}", json=fields)).content)
 
     async def package(self, song_id: str) -> None:
         """Have a song packaged anew."""

@@ -119,7 +119,13 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 async def import_files(
-    client: Client, files: Iterable[AudioFile], watcher: Watcher, *, parallel: int = 4, deadline_s: float = 900.0
+    client: Client,
+    files: Iterable[AudioFile],
+    watcher: Watcher,
+    *,
+    parallel: int = 4,
+    deadline_s: float = 900.0,
+    visibility: str | None = None,
 ) -> None:
     """Import files, `parallel` at once; the watcher learns how each ended. One that fails does not stop the others.
 
@@ -135,6 +141,8 @@ async def import_files(
         Files on their way at the same time.
     deadline_s : float
         How long one file may take from its registration to its end, in seconds.
+    visibility : str or None
+        Who sees the songs: ``private`` or ``shared``; None for what the service has as its default.
 
     Raises
     ------
@@ -147,7 +155,7 @@ async def import_files(
 
     async def work() -> None:
         for file in waiting:
-            watcher.ended(await _import(client, file, watcher, deadline_s))
+            watcher.ended(await _import(client, file, watcher, deadline_s, visibility))
 
     await _together(work() for _ in range(parallel))
 
@@ -163,7 +171,9 @@ async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _import(client: Client, file: AudioFile, watcher: Watcher, deadline_s: float) -> Outcome:
+async def _import(
+    client: Client, file: AudioFile, watcher: Watcher, deadline_s: float, visibility: str | None
+) -> Outcome:
     latest: Song | None = None
 
     def changed(song: Song) -> None:
@@ -173,7 +183,7 @@ async def _import(client: Client, file: AudioFile, watcher: Watcher, deadline_s:
 
     try:
         async with asyncio.timeout(deadline_s):
-            song = await _hand_over(client, file, watcher)
+            song = await _hand_over(client, file, watcher, visibility)
             changed(song)
             return Outcome(file, await client.follow(song.id, changed))
     except Rejected as refused:
@@ -187,7 +197,7 @@ async def _import(client: Client, file: AudioFile, watcher: Watcher, deadline_s:
         return Outcome(file, latest, error=f"cannot be read: {error}")
 
 
-async def _hand_over(client: Client, file: AudioFile, watcher: Watcher) -> Song:
+async def _hand_over(client: Client, file: AudioFile, watcher: Watcher, visibility: str | None) -> Song:
     """Register a file, store its bytes, complete it."""
     size_bytes = (await asyncio.to_thread(file.path.stat)).st_size
     fields = {
@@ -196,6 +206,7 @@ async def _hand_over(client: Client, file: AudioFile, watcher: Watcher) -> Song:
         "content_type": _content_type(file.path),
         "title": file.title,
         "artist": file.artist,
+        "visibility": visibility,
     }
     known = {name: value for name, value in fields.items() if value is not None}
     idempotency_key = str(uuid4())

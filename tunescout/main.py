@@ -63,6 +63,10 @@ def import_(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", exists=True, help="Audio files, or folders of them.")],
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Files on their way at the same time.")] = 4,
     deadline_s: Annotated[float, typer.Option("--deadline", min=1, help="Seconds that one file may take.")] = 900.0,
+    shared: Annotated[
+        bool | None,
+        typer.Option("--shared/--private", help="Who sees the songs: all, or you alone.", show_default="the service's"),
+    ] = None,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +78,9 @@ def import_(
 
     async def upload() -> None:
         async with client_of(server) as client:
-            await import_files(client, files, watcher, parallel=parallel, deadline_s=deadline_s)
+            await import_files(
+                client, files, watcher, parallel=parallel, deadline_s=deadline_s, visibility=_visibility(shared)
+            )
 
     try:
         with watcher if isinstance(watcher, terminal.ImportProgress) else contextlib.nullcontext():
@@ -87,6 +93,10 @@ def import_(
             out.print(", ".join(f"{count} {end}" for end, count in summary.items() if end == "files" or count))
     if summary["rejected"] or summary["failed"]:
         raise typer.Exit(FAILED)
+
+
+def _visibility(shared: bool | None) -> str | None:
+    return None if shared is None else "shared" if shared else "private"
 
 
 class _PrintedLines(Watcher):
@@ -145,16 +155,18 @@ def _print_heard(path: Path, heard: Identification | Rejected, *, as_json: bool)
 def songs(
     query: Annotated[str | None, typer.Argument(help="Words in title, artist or album.", show_default=False)] = None,
     status: Annotated[str | None, typer.Option(help="Only songs in this status.", show_default=False)] = None,
+    mine: Annotated[bool, typer.Option("--mine", help="Only your own.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 1000,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """List the songs of the library; with --json, one a line."""
+    """List your songs and those that others share, newest first; with --json, one a line."""
 
     async def ask() -> list[Any]:
         found: list[Any] = []
         async with client_of(server) as client:
-            async for song in client.songs(q=query, status=status, limit=min(limit, 100)):
+            own = "true" if mine else None
+            async for song in client.songs(q=query, status=status, mine=own, limit=min(limit, 100)):
                 found.append(song)
                 if len(found) == limit:
                     break
@@ -168,6 +180,25 @@ def songs(
         out.print(terminal.song_table(found))
     else:
         out.print("no songs")
+
+
+@app.command()
+def share(
+    song_ids: Annotated[list[str], typer.Argument(metavar="SONG...", show_default=False)],
+    private: Annotated[bool, typer.Option("--private", help="The other way: keep them to yourself again.")] = False,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Let all who have an account find and hear songs of yours, by their ids."""
+
+    async def ask() -> None:
+        async with client_of(server) as client:
+            for song_id in song_ids:
+                song = await client.edit(song_id, visibility=_visibility(not private))
+                words = f"{terminal.name_of(song.title, song.artist)} is {terminal.printable(song.visibility or '')}"
+                say(song.model_dump(mode="json"), words, as_json=as_json)
+
+    perform(ask())
 
 
 @app.command()

@@ -29,6 +29,8 @@ NOT_KNOWN = {
 WORTH_SHOWING = 0.05
 """Least confidence of an alternative that a person is told about."""
 
+SEEN_BY = {"private": "owner", "shared": "all"}
+
 STYLES = {"ready": "green", "duplicate": "yellow", "rejected": "red", "deleted": "red", "failed": "red"}
 
 
@@ -116,8 +118,8 @@ def proof(song: Song) -> str:
 def song_table(songs: list[Song]) -> Table:
     """Return songs as a table."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("title", "artist", "album", "length", "status", "id"):
-        table.add_column(column, no_wrap=column in {"length", "status", "id"})
+    for column in ("title", "artist", "album", "length", "status", "seen by", "id"):
+        table.add_column(column, no_wrap=column in {"length", "status", "seen by", "id"})
     for song in songs:
         table.add_row(
             Text(printable(song.title or song.file_name or "untitled")),
@@ -125,6 +127,7 @@ def song_table(songs: list[Song]) -> Table:
             Text(printable(song.album or "")),
             clock(1000 * song.duration_s) if song.duration_s else "",
             Text(song.status, style=STYLES.get(song.status, "")),
+            SEEN_BY.get(song.visibility or "", ""),
             Text(printable(song.id), style="dim"),
         )
     return table

@@ -66,6 +66,7 @@ class SmallService:
         app.post("/v1/songs", dependencies=signed_in, status_code=201)(self._register)
         app.post("/v1/songs/{song_id}/complete", dependencies=signed_in, status_code=202)(self._complete)
         app.get("/v1/songs/{song_id}", dependencies=signed_in)(self._song)
+        app.patch("/v1/songs/{song_id}", dependencies=signed_in)(self._edit)
         app.post("/v1/songs/{song_id}/package", dependencies=signed_in, status_code=202)(self._song)
         app.get("/v1/songs/{song_id}/events", dependencies=signed_in)(self._events)
         app.post("/v1/queries", dependencies=signed_in)(self._query)
@@ -152,6 +153,10 @@ class SmallService:
         return b"".join(part for _, part in sorted(self.stored[song_id].items()))
 
     async def _song(self, song_id: str) -> dict[str, Any]:
+        return self.songs[song_id]
+
+    async def _edit(self, song_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.songs[song_id] |= body
         return self.songs[song_id]
 
     async def _events(self, song_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:

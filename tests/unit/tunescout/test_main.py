@@ -73,6 +73,21 @@ def test_songs_are_one_json_object_a_line(owned: SmallService) -> None:
     assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["song-0", "song-1"]
 
 
+def test_imported_songs_are_seen_by_whom_the_importer_says_until_told_otherwise(
+    owned: SmallService, tmp_path: Path
+) -> None:
+    for name, options in (("default", ()), ("shared", ("--shared",)), ("private", ("--private",))):
+        (tmp_path / f"{name}.mp3").write_bytes(name.encode())
+        assert run("import", *options, "--server", owned.url, tmp_path / f"{name}.mp3").exit_code == 0
+    songs = {song["file_name"]: song for song in owned.songs.values()}
+    assert [song.get("visibility") for song in songs.values()] == [None, "shared", "private"]
+
+    assert "is shared" in run("share", "--server", owned.url, songs["private.mp3"]["id"]).stdout
+    run("share", "--private", "--server", owned.url, songs["shared.mp3"]["id"])
+    assert [song.get("visibility") for song in songs.values()] == [None, "private", "shared"]
+    assert "owner" in run("songs", "--server", owned.url).stdout
+
+
 def test_login_is_kept_for_the_next_command_until_logout(service: SmallService) -> None:
     login = ("login", "--server", service.url, "-u", "ada", "--password")
     assert run(*login, "wrong").exit_code == 1
