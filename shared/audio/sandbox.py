@@ -1,8 +1,8 @@
 """How does work on hostile bytes run, so that it can hang, crash or eat memory without harming anybody else?
 
 Each job has a worker process of its own for as long as it runs; workers are warm and used again. What a job can reach
-there is little: limited memory, processor time and file size, no secrets in the environment and, where the platform
-lets a process give it up, no network.
+there is little: limited memory, processor time, file size and open files, no secrets in the environment, no programs
+with rights of their own and, where the platform lets a process give it up, no network.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _KEPT_ENVIRONMENT = frozenset(
     {"HOME", "LANG", "LC_ALL", "NUMBA_CACHE_DIR", "OPENBLAS_NUM_THREADS", "PATH", "TMPDIR", "TZ"}
 )
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x1000_0000, 0x4000_0000  # linux/sched.h
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # linux/prctl.h
+_OPEN_FILES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +189,12 @@ def _confine(parent_pid: int) -> None:
     for name in os.environ.keys() - _KEPT_ENVIRONMENT:
         del os.environ[name]
     _network_isolated = sys.platform == "linux" and _leave_network()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if sys.platform != "win32":
         os.nice(5)
         _set_soft_limit(resource.RLIMIT_CORE, 0)
+        _set_soft_limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
 
 
 def _leave_network() -> bool:

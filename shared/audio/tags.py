@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 from tinytag import TinyTag, TinyTagException
 
+from shared.audio.picture import pixels
 from shared.audio.sniff import sniff
 from shared.errors import Rejected
 from shared.events import Tags
@@ -22,6 +23,8 @@ MAX_TEXT = 500
 """Longest text of one tag, in characters."""
 
 MAX_COVER_BYTES = 5 * 1024 * 1024
+MAX_COVER_PIXELS = 32 * 1024 * 1024
+"""Pixels of a cover: 128 MB where a browser unpacks it. A file of a few kilobytes can claim a thousand times more."""
 
 _COVER_TYPES = ((0, b"\xff\xd8\xff", "image/jpeg"), (0, b"\x89PNG\r\n\x1a\n", "image/png"), (8, b"WEBP", "image/webp"))
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")  # ISO 3901
@@ -133,7 +136,7 @@ def clean_text(text: str) -> str | None:
 
 
 def _cover(data: bytes) -> Cover | None:
-    if len(data) > MAX_COVER_BYTES:
+    if len(data) > MAX_COVER_BYTES or not 0 < (pixels(data) or 0) <= MAX_COVER_PIXELS:
         return None
     for at, magic, content_type in _COVER_TYPES:
         if data.startswith(magic, at):

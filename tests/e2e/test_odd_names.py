@@ -69,7 +69,8 @@ async def test_what_is_no_name_is_a_problem_that_names_the_field(client: Client,
             assert len(answer.content) < 2_000
         for name in ("%3Cimg%20src=x%3E", "..%2f..%2fetc%2fpasswd", "%00", "%ED%A0%80"):
             answer = await http.get(f"/v1/songs/{name}", headers={"Authorization": token})
-            assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json"), name
+            assert answer.status_code in (400, 404), name
+            assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_a_song_with_an_odd_name_is_found_played_rendered_and_named_like_any_other(

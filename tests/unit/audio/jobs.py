@@ -69,3 +69,11 @@ def write_file(path: Path, size_bytes: int) -> None:
 
 def processor_limit_s() -> int:
     return resource.getrlimit(resource.RLIMIT_CPU)[0]
+
+
+def open_files_limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def own_status() -> str:
+    return Path("/proc/self/status").read_text()

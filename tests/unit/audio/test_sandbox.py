@@ -101,6 +101,12 @@ async def test_a_worker_knows_no_secrets_and_writes_no_large_files(
         await run_isolated(jobs.write_file, tmp_path / "large", 2000, limits=SandboxLimits(file_bytes=1000))
 
 
+async def test_a_worker_can_open_few_files_and_gain_no_rights() -> None:
+    assert await run_isolated(jobs.open_files_limit) == 256
+    if sys.platform == "linux":
+        assert "NoNewPrivs:\t1" in await run_isolated(jobs.own_status)
+
+
 async def test_a_worker_reaches_no_network_where_the_platform_lets_it_leave() -> None:
     leave = (
         "import ctypes, sys; unshare = ctypes.CDLL(None).unshare; sys.exit(0 > unshare(1 << 30) and unshare(5 << 28))"

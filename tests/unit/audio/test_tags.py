@@ -8,11 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.audio.picture import pixels
 from shared.audio.tags import MAX_COVER_BYTES, MAX_TEXT, Cover, clean_text, read_tags
 from shared.events import Tags
 from tests.unit.audio.sound import Recipe, recipe, tone, write
 
-JPEG = b"\xff\xd8\xff\xe0" + bytes(500)
+
+def jpeg(width: int, height: int) -> bytes:
+    frame = b"\xff\xc2" + struct.pack(">HBHHB", 17, 8, height, width, 3) + bytes(9)
+    return b"\xff\xd8\xff\xe0" + struct.pack(">H", 16) + bytes(14) + b"\xff" + frame + bytes(400)
+
+
+def png(width: int, height: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIIII", 13, b"IHDR", width, height, 0, 0, 0)
+
+
+def webp(kind: bytes, width: int, height: int) -> bytes:
+    head = {
+        b"VP8 ": b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", width, height),
+        b"VP8L": b"\x2f" + struct.pack("<I", width - 1 | (height - 1) << 14),
+        b"VP8X": bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"),
+    }[kind]
+    return b"RIFF\0\0\0\0WEBP" + kind + struct.pack("<I", len(head)) + head + bytes(9)
+
+
+JPEG = jpeg(600, 400)
 
 
 def text_frame(name: str, text: str) -> bytes:
@@ -121,13 +141,26 @@ def test_numbers_that_cannot_be_are_dropped(tmp_path: Path, frame: str, text: st
 
 @pytest.mark.parametrize(
     ("picture", "content_type"),
-    [(JPEG, "image/jpeg"), (b"\x89PNG\r\n\x1a\n" + bytes(9), "image/png"), (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp")],
+    [
+        (JPEG, "image/jpeg"),
+        (png(4000, 4000), "image/png"),
+        *((webp(kind, 4000, 4000), "image/webp") for kind in (b"VP8 ", b"VP8L", b"VP8X")),
+    ],
 )
 def test_a_cover_is_what_its_first_bytes_say(tmp_path: Path, picture: bytes, content_type: str) -> None:
     assert read_tags(mp3_with(tmp_path / "song.mp3", picture_frame(picture))).cover == Cover(picture, content_type)
 
 
-@pytest.mark.parametrize("picture", [b"<svg onload=alert(1)>", b"<html>", JPEG + bytes(MAX_COVER_BYTES), b""])
+@pytest.mark.parametrize(
+    "picture",
+    [
+        *(b"<svg onload=alert(1)>", b"<html>", b"", JPEG + bytes(MAX_COVER_BYTES)),
+        *(jpeg(65_535, 65_535), jpeg(600, 0), jpeg(600, 400)[:25], b"\xff\xd8" + b"\xff\xe0\0\0" * 99),
+        *(png(30_000, 30_000), png(0, 9), b"\x89PNG\r\n\x1a\n" + bytes(9)),
+        *(webp(kind, 16_000, 16_000) for kind in (b"VP8 ", b"VP8L", b"VP8X")),
+        b"RIFF\0\0\0\0WEBPALPH" + bytes(30),
+    ],
+)
 def test_what_is_no_picture_or_too_large_is_no_cover(tmp_path: Path, picture: bytes) -> None:
     path = mp3_with(tmp_path / "song.mp3", text_frame("TIT2", "Lied"), picture_frame(picture))
     described = read_tags(path)
@@ -151,6 +184,12 @@ def test_a_file_cut_anywhere_is_read_without_error(tmp_path: Path, kind: str) ->
     for kept in range(0, 200, 7):
         path.write_bytes(data[:kept])
         read_tags(path)
+
+
+@given(st.sampled_from([b"\xff\xd8\xff", png(9, 9)[:16], webp(b"VP8X", 9, 9)[:16], b""]), st.binary(max_size=60))
+def test_any_bytes_have_a_size_or_none(begin: bytes, rest: bytes) -> None:
+    size = pixels(begin + rest)
+    assert size is None or 0 < size < 2**64
 
 
 @given(st.text())
