@@ -264,6 +264,26 @@ async def test_song_is_its_owners_alone_until_they_share_it(client: Client, url:
         assert await status_for(other, "DELETE", "") == 403
 
 
+async def test_songs_leave_with_their_owner_and_were_only_known_already(url: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "theirs.wav", song(72))
+    async with await new_client(url) as leaving, await new_client(url) as staying:
+        song_id = (await upload_one(leaving, path)).id
+        copy = await upload_one(staying, path)
+        assert copy.duplicate is not None
+        assert {copy.duplicate.song_id, copy.duplicate.title, copy.duplicate.overlap} == {None}
+        await leaving.edit(song_id, visibility="shared")
+        assert song_id in [one.id async for one in staying.songs()]
+
+        password = leaving._account.password  # type: ignore[union-attr]  # has one
+        await leaving.ask("POST", "/v1/auth/delete-account", json={"password": password})
+
+        async def is_gone() -> bool:
+            return song_id not in [one.id async for one in staying.songs()]
+
+        await until(is_gone)
+        assert (await upload_one(staying, path)).status == "ready"
+
+
 async def test_nothing_is_open_without_a_token(url: str) -> None:
     async with httpx.AsyncClient(base_url=url) as nobody:
         document = (await nobody.get("/openapi.json")).json()
