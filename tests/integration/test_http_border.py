@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import sys
@@ -20,7 +21,7 @@ FIVE_GB = 5_000_000_000
 # The program with shorter deadlines than it has: what is tested is that they are kept, not how long they are.
 HASTY = """
 from shared.runtime import bodies, connections
-bodies.PATIENCE_S, connections.HEAD_S, connections.MOST_UNFINISHED = 2.0, 1.0, 60
+bodies.PATIENCE_S, connections.HEAD_S, connections.STALL_S, connections.MOST_UNFINISHED = 2.0, 1.0, 1.0, 60
 from services.hosting import run
 run([])
 """
@@ -214,6 +215,18 @@ async def test_slow_clients_are_sent_away_and_hold_up_nobody(door: Door, token: 
     assert all(b"HTTP/1.1 408" in answer or not answer for answer in answers[:20] + answers[30:])
     assert all(b"HTTP/1.1 200" in answer for answer in answers[20:30])
     assert not list((door.data / "audio" / "incoming").iterdir())
+
+
+async def test_answers_wait_for_nobody_who_does_not_read_them(door: Door) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", door.port, limit=1024)
+    writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 500)  # much more than the system keeps for us
+
+    async with asyncio.timeout(30):
+        while not writer.is_closing():  # by the other side
+            writer.write(b"\r\n")
+            await asyncio.sleep(0.2)
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def test_one_address_holds_no_more_than_its_share_of_connections(door: Door) -> None:
