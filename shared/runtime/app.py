@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPMethod
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
 from pydantic_settings import BaseSettings
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as ASGIMessage
 from ulid import ULID
@@ -28,7 +30,7 @@ from shared.messaging.bus import EventBus, Subscription
 from shared.runtime.bodies import Bodies, BodyLimit
 from shared.runtime.headers import ProtectiveHeaders
 from shared.runtime.identity import PublishedKeys
-from shared.runtime.problems import install_problem_handlers
+from shared.runtime.problems import install_problem_handlers, problem
 from shared.runtime.settings import Settings
 from shared.storage.blobs import BlobStore
 from shared.storage.tables import Table, TableSpec
@@ -144,12 +146,12 @@ class Process:
                 return
 
     async def _run(self) -> None:
-        await self._connect()
+        await _when_available(self._runtime.bus.connect)
         # Requests are served already: what they publish must find its queues, however long the services take to start.
         for service in self._services:
             for subscription in service.subscriptions:
                 if not subscription.private:
-                    await self._runtime.bus.declare(subscription)
+                    await _when_available(partial(self._runtime.bus.declare, subscription))
         for service in self._services:
             if service.start is not None:
                 await service.start()
@@ -162,14 +164,6 @@ class Process:
             for service in self._services:
                 for action in service.background:
                     tasks.create_task(_as_coroutine(action))
-
-    async def _connect(self) -> None:
-        while True:
-            try:
-                return await self._runtime.bus.connect()
-            except Unavailable as error:
-                log.warning("broker.awaited", reason=error.reason)
-                await asyncio.sleep(PAUSE_S)
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -184,6 +178,16 @@ class Process:
             and all(service.is_ready() for service in self._services)
             and await self._runtime.bus.is_ready()
         )
+
+
+async def _when_available(action: Action) -> None:
+    """Do what may be done again, until the broker is there and stays for as long as it takes."""
+    while True:
+        try:
+            return await action()
+        except Unavailable as error:
+            log.warning("broker.awaited", reason=error.reason)
+            await asyncio.sleep(PAUSE_S)
 
 
 async def _as_coroutine(action: Action) -> None:
@@ -245,8 +249,11 @@ class Observed:
             return
         request_id = scope["request_id"] = self._given_id(scope) or str(ULID())
         started = time.perf_counter()
+        is_answered = False
 
         async def send_with_id(message: ASGIMessage) -> None:
+            nonlocal is_answered
+            is_answered = True
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
                 template = getattr(scope.get("route"), "path", "unmatched")
@@ -255,7 +262,16 @@ class Observed:
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, send_with_id)
+            try:
+                await self._app(scope, receive, send_with_id)
+            except asyncio.CancelledError:
+                # The process stops, and has waited long enough. The server would call that an error of ours.
+                log.warning("request.interrupted")
+                if is_answered:
+                    raise
+                answer = problem(Request(scope), 503, "unavailable", "the service is restarting; please try again")
+                answer.headers["Retry-After"] = "1"
+                await answer(scope, receive, send_with_id)
 
     def _given_id(self, scope: Scope) -> str | None:
         given = Headers(scope=scope).get("x-request-id", "")

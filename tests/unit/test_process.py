@@ -11,13 +11,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
+from starlette.types import Message, Receive, Scope, Send
 
 from deploy.local.ports import free_block
 from shared.errors import Rejected, Unavailable
 from shared.events import UserRegistered
 from shared.messaging.bus import Subscription
 from shared.messaging.memory import MemoryBus
-from shared.runtime.app import Process, Runtime, ServiceApp, web_app
+from shared.runtime.app import Observed, Process, Runtime, ServiceApp, web_app
 from shared.runtime.bodies import JSON_BYTES
 from shared.runtime.identity import ALGORITHM, TOKEN_TYPE, PublishedKeys
 from shared.runtime.settings import Settings
@@ -82,3 +83,27 @@ async def test_nobody_is_signed_out_because_auth_is_away() -> None:
     for _ in range(2):  # asked only the first time
         with pytest.raises(Unavailable):
             await keys.verify(forged_token())
+
+
+async def test_request_that_is_still_served_when_the_process_must_stop_may_be_tried_again() -> None:
+    reached, said = asyncio.Event(), list[Message]()
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.set()
+        await asyncio.sleep(60)
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    request = {"method": "POST", "scheme": "http", "server": ("test", 80), "path": "/v1/songs", "query_string": b""}
+    scope: Scope = {"type": "http", "client": None, "headers": [], **request}
+    serving = asyncio.ensure_future(Observed(serve, lambda _: False)(scope, _no_body, send))
+    await reached.wait()
+    serving.cancel()
+    await serving
+    assert said[0]["status"] == 503
+    assert b"please try again" in said[1]["body"]
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
