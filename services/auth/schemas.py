@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field
 
 from services.auth.names import Username
-from services.auth.sessions import Tokens
+from services.auth.sessions import TOKEN_CHARACTERS, Tokens
 from services.auth.store import ApiKey, Invite, Session, User
 from shared.runtime.identity import Identity, Scope
 
@@ -42,7 +42,7 @@ class RefreshToken(BaseModel):
     """A session to go on with, or to end."""
 
     refresh_token: str | None = Field(
-        None, max_length=128, description="Left out by a browser that keeps it in the cookie."
+        None, max_length=TOKEN_CHARACTERS, description="Left out by a browser that keeps it in the cookie."
     )
 
 

@@ -25,6 +25,8 @@ from shared.runtime.audit import Audit
 from shared.runtime.identity import Identity
 
 ATTEMPTS = 5
+TOKEN_CHARACTERS = 128
+"""More than any refresh token has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Sessions:
     async def _find(self, token: str) -> tuple[Session | None, str]:
         user_id, _, rest = token.partition(".")
         session_id, _, secret = rest.partition(".")
-        if not (user_id and session_id and secret and token.isascii()):
+        if not (user_id and session_id and secret and token.isascii()) or len(token) > TOKEN_CHARACTERS:
             return None, ""
         return await self._store.session(user_id, session_id), secret
 

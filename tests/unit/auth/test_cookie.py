@@ -87,6 +87,14 @@ async def test_clients_that_tell_less_are_let(browser: httpx.AsyncClient, origin
     assert (await browser.post("/v1/auth/refresh", headers=origin)).status_code == 200
 
 
+@pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", f"{'a' * 3000}.{'b' * 3000}.c", "\xfc.\xfc.\xfc"])
+async def test_what_is_no_refresh_token_is_refused_in_a_cookie_too(served: Served, token: str) -> None:
+    async with served.client() as client:
+        headers = [(b"Cookie", f"{NAME}={token}".encode("latin-1"))]
+        assert (await client.post("/v1/auth/refresh", headers=headers)).status_code == 401
+        assert (await client.post("/v1/auth/logout", headers=headers)).status_code == 204
+
+
 @pytest.mark.parametrize("path", ["logout", "logout-everywhere", "delete-account"])
 async def test_the_cookie_goes_with_the_session(browser: httpx.AsyncClient, path: str) -> None:
     second = {"username": "second", "password": PASSWORD}

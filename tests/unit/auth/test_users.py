@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.auth.conftest import PASSWORD, bearer, log_in, newcomer, serve, sign_up
+from shared.storage.tables import Key
+from tests.unit.auth.conftest import PASSWORD, Served, bearer, log_in, newcomer, serve, sign_up
 
 
 async def test_all_accounts_are_listed_page_by_page(client: httpx.AsyncClient) -> None:
@@ -73,6 +74,16 @@ async def test_who_was_an_admin_when_the_token_was_issued_is_none_any_more(clien
 
     assert (await change(client, ada, ada_id, "admin")).status_code == 403
     assert (await client.post("/v1/auth/invites", json={}, headers=bearer(ada))).status_code == 403
+
+
+async def test_an_account_of_before_revisions_changes_too(served: Served, client: httpx.AsyncClient) -> None:
+    admin, ada = await newcomer(client, "admin"), await newcomer(client, "ada")
+    ada_id = await user_id(client, ada)
+    kept = await served.accounts.get(Key(f"user#{ada_id}", "user"))
+    assert kept is not None
+    await served.accounts.put({name: value for name, value in kept.items() if name != "revision"})
+
+    assert [(await change(client, admin, ada_id, role)).status_code for role in ("listener", "admin")] == [200, 200]
 
 
 async def test_the_last_admin_stays_one(client: httpx.AsyncClient) -> None:
