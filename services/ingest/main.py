@@ -13,6 +13,7 @@ from shared.catalogue import SONGS
 from shared.messaging.inbox import ReplyInbox
 from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.audit import Audit
 from shared.runtime.limits import LIMITS, RateLimits
 
 
@@ -29,7 +30,7 @@ def build(runtime: Runtime) -> ServiceApp:
     return ServiceApp(
         "ingest",
         subscriptions=subscriptions(service),
-        router=routes(service, runtime.blobs, RateLimits(runtime.table(LIMITS)), settings),
+        router=routes(service, runtime.blobs, RateLimits(runtime.table(LIMITS)), settings, Audit(runtime.bus)),
         start=inbox.open,
         background=[outbox.relay, sweeper.run],
     )

@@ -15,6 +15,7 @@ from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Song, Status
 from shared.errors import Rejected
+from shared.runtime.audit import Address, Audit
 from shared.runtime.identity import Identity, SignedIn, Uploader
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
@@ -24,12 +25,20 @@ COVER_URL_S = 300
 SongId = Annotated[str, Path(max_length=64)]
 
 
-def routes(service: IngestService, blobs: BlobStore, limits: RateLimits, settings: IngestSettings) -> APIRouter:
+def routes(
+    service: IngestService, blobs: BlobStore, limits: RateLimits, settings: IngestSettings, audit: Audit
+) -> APIRouter:
     """Return the routes under ``/v1/songs``."""
     router = APIRouter(prefix="/v1/songs", tags=["songs"], responses=PROBLEM_RESPONSES)
 
     async def body(identity: Identity, song: Song) -> SongBody:
         return SongBody.of(song, await service.known_songs(identity, [song]))
+
+    async def note(identity: Identity, song: Song, address: str, *, detail: str) -> None:
+        if song.owner != identity.user_id:
+            await audit.record(
+                "song.moderated", actor=identity.user_id, subject=song.song_id, address=address, detail=detail
+            )
 
     async def existing(identity: SignedIn, song_id: SongId) -> Song:
         return await service.get(identity, song_id)
@@ -90,14 +99,16 @@ def routes(service: IngestService, blobs: BlobStore, limits: RateLimits, setting
         return await body(identity, await service.get(identity, song_id))
 
     @router.patch("/{song_id}")
-    async def edit(identity: SignedIn, song_id: SongId, edited: EditedSong) -> SongBody:
+    async def edit(identity: SignedIn, song_id: SongId, edited: EditedSong, address: Address) -> SongBody:
         """Change what is said about a song, or who sees it; a tag set to null falls back to what the file says."""
-        return await body(identity, await service.edit(identity, song_id, edited.tags(), edited.visibility))
+        song = await service.edit(identity, song_id, edited.tags(), edited.visibility)
+        await note(identity, song, address, detail=f"edited, {song.visibility}")
+        return await body(identity, song)
 
     @router.delete("/{song_id}", status_code=204)
-    async def delete(identity: SignedIn, song_id: SongId) -> None:
+    async def delete(identity: SignedIn, song_id: SongId, address: Address) -> None:
         """Delete a song: it can't be found or played any more."""
-        await service.delete(identity, song_id)
+        await note(identity, await service.delete(identity, song_id), address, detail="deleted")
 
     @router.get("/{song_id}/cover", status_code=307, response_class=RedirectResponse)
     async def cover(identity: SignedIn, song_id: SongId) -> RedirectResponse:

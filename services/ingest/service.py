@@ -241,13 +241,14 @@ class IngestService:
             log.info("song.visibility_changed", song_id=song_id, visibility=after.visibility, by=asking.user_id)
         return after
 
-    async def delete(self, asking: Identity, song_id: str) -> None:
-        """Delete a song; the bytes and the fingerprint go when the event is heard."""
+    async def delete(self, asking: Identity, song_id: str) -> Song:
+        """Delete a song and return it as it was; the bytes and the fingerprint go when the event is heard."""
         song = await self._changeable(asking, song_id)
         try:
             await self._delete(song)
         except ConditionFailed:
-            await self.delete(asking, song_id)
+            return await self.delete(asking, song_id)
+        return song
 
     async def _delete(self, song: Song) -> None:
         after = song.becomes(Status.DELETED)

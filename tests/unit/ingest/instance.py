@@ -33,6 +33,7 @@ from shared.messaging.bus import Subscription
 from shared.messaging.inbox import ReplyInbox
 from shared.messaging.memory import MemoryBus
 from shared.messaging.outbox import Outbox
+from shared.runtime.audit import Audit
 from shared.runtime.identity import Identity, signed_in
 from shared.runtime.limits import LIMITS, RateLimits
 from shared.runtime.problems import install_problem_handlers
@@ -84,7 +85,7 @@ class Ingest:
         service = IngestService(store, blobs, Decision(store, bus, inbox, deadline_s=comparison_deadline_s), settings)
         app = FastAPI()
         install_problem_handlers(app)
-        app.include_router(routes(service, blobs, RateLimits(limits), settings))
+        app.include_router(routes(service, blobs, RateLimits(limits), settings, Audit(bus)))
         app.dependency_overrides[signed_in] = _who_the_headers_say
         ingest = cls(table, store, service, Sweeper(service, store, settings), blobs, bus, app)
         await bus.subscribe(

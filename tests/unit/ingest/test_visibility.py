@@ -12,7 +12,8 @@ from ulid import ULID
 from services.ingest.progress import follow
 from services.ingest.songs import Status
 from shared.catalogue import Library
-from shared.events import Tags
+from shared.events import AuditRecorded, Tags
+from shared.messaging.bus import Subscription
 from shared.storage.paging import cursor_behind
 from tests.unit.ingest.instance import Ingest, person
 
@@ -60,6 +61,12 @@ async def test_private_song_of_another_is_answered_as_one_that_never_was(ingest:
 async def test_shared_song_is_seen_by_all_and_changed_by_its_owner_and_admins_alone(ingest: Ingest) -> None:
     song = await ingest.ready_song("ada", visibility="shared")
     path = f"/songs/{song.song_id}"
+    moderated: list[AuditRecorded] = []
+
+    async def hear(event: AuditRecorded) -> None:
+        moderated.append(event)
+
+    await ingest.bus.subscribe(Subscription(AuditRecorded, hear, queue="test.audit-recorded"))
     async with ingest.client("eve") as eve, ingest.client("root", "admin") as admin:
         assert (await eve.get(path)).json()["visibility"] == "shared"
         for method, body in (("PATCH", {"visibility": "private"}), ("DELETE", None)):
@@ -72,6 +79,9 @@ async def test_shared_song_is_seen_by_all_and_changed_by_its_owner_and_admins_al
 
         assert [(await one.get(path)).status_code for one in (eve, admin)] == [404, 404]
         assert (await admin.delete(path)).status_code == 404
+    await ingest.bus.unsubscribe("test.audit-recorded")
+    done = [(event.action, event.actor, event.subject, event.detail) for event in moderated]
+    assert done == [("song.moderated", "root", song.song_id, f"edited, {who}") for who in ("shared", "private")]
 
 
 async def test_other_services_see_at_once_who_may_see_a_song(ingest: Ingest) -> None:
