@@ -116,12 +116,14 @@ async def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float | 
     account = account_for(arguments.server, Settings().data_dir) or await _new_account(arguments.server)
     async with Client(arguments.server, account=account) as client:
         watcher = Watcher()
-        await import_files(client, audio_files([arguments.music]), watcher)
+        await import_files(client, audio_files([arguments.music]), watcher, visibility="shared")  # for the next run too
         clips = []
         for outcome in watcher.outcomes:
             if outcome.song is not None and outcome.song.status in ("ready", "duplicate"):
                 proof = outcome.song.duplicate
                 song_id = proof.song_id if proof else outcome.song.id
+                if song_id is None:
+                    continue  # somebody else keeps it private, so that it has no name for us
                 cutting = {"duration_s": arguments.length, "snr_db": arguments.snr, "seed": arguments.seed}
                 clips.append(await asyncio.to_thread(cut, outcome.file.path, song_id, **cutting))
         alone, alone_s = await ask_together(client, clips * arguments.rounds, 1)
