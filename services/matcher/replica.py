@@ -185,7 +185,8 @@ class Replica:
         live = [entry for entry in entries if not entry.is_deleted]
         fingerprints = await self._fingerprints.get_many([entry.song_id for entry in live])
         for entry in live:
-            if entry.song_id not in fingerprints:
+            # A song may be gone again before its coming is heard.
+            if entry.song_id not in fingerprints and await self._library.get(entry.song_id) is not None:
                 log.error("fingerprint.missing", song_id=entry.song_id)
         found = [
             (entry.song_id, entry.revision, fingerprints[entry.song_id])
