@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from services.fingerprint.extractor import extract_clip, extract_song, warm_work
 from services.fingerprint.settings import FingerprintSettings
 from shared.audio.decode import DecodeLimits
 from shared.audio.sandbox import SandboxLimits, run_isolated, warm_up
+from shared.audio.scratch import scratch_folder
 from shared.errors import Rejected
 from shared.events import (
     ClipHeard,
@@ -67,8 +67,8 @@ class FingerprintService:
 
     async def on_song_uploaded(self, event: SongUploaded) -> None:
         """Store the fingerprint of a song, then tell; or tell why there is none."""
-        with tempfile.TemporaryDirectory(prefix="tunescout-") as folder:
-            path = Path(folder) / "song"
+        with scratch_folder() as folder:
+            path = folder / "song"
             try:
                 await self._fetch_song(event, path)
                 fact: SongFingerprinted | SongFingerprintFailed = await self._fingerprint(event, path)
@@ -139,8 +139,8 @@ class FingerprintService:
         await self._bus.publish(question)
 
     async def _hear(self, event: QuerySubmitted) -> tuple[QueryFingerprinted, ClipHeard]:
-        with tempfile.TemporaryDirectory(prefix="tunescout-") as folder:
-            path = Path(folder) / "clip"
+        with scratch_folder() as folder:
+            path = folder / "clip"
             await self._fetch(event, path)
             arguments: tuple[Any, ...] = (path, self._audio_limits, self._settings.decoder, self._settings.max_clip_s)
             fingerprint = await run_isolated(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
 
 import structlog
 from anyio import CapacityLimiter
@@ -12,6 +10,7 @@ from anyio import CapacityLimiter
 from services.streaming.measurements import Measurement, MeasurementStore, measure
 from services.streaming.settings import StreamingSettings
 from shared.audio.sandbox import SandboxLimits, run_isolated
+from shared.audio.scratch import scratch_folder
 from shared.audio.source import DecodeLimits
 from shared.catalogue import Library
 from shared.errors import Rejected, Unavailable
@@ -70,8 +69,8 @@ class MeasurementService:
         song = await self._library.get(event.song_id)
         if song is None or await self._store.get(event.song_id) is not None:
             return
-        with tempfile.TemporaryDirectory(prefix="tunescout-") as folder:
-            path = Path(folder) / "song"
+        with scratch_folder() as folder:
+            path = folder / "song"
             try:
                 await self._blobs.download(song.blob_key, path)
                 measured = await run_isolated(

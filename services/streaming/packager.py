@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from pathlib import Path
 
 import structlog
@@ -18,6 +17,7 @@ from services.streaming.store import Failure, KeptPackage, PackageStore
 from services.streaming.sweeper import Sweeper
 from services.streaming.transfers import each
 from shared.audio.sandbox import SandboxLimits, run_isolated
+from shared.audio.scratch import scratch_folder
 from shared.audio.source import DecodeLimits
 from shared.catalogue import Library
 from shared.errors import Rejected, Unavailable
@@ -78,8 +78,8 @@ class Packager:
         song = await self._library.get(cause.song_id)
         if song is None:
             return  # deleted meanwhile
-        with tempfile.TemporaryDirectory(prefix="tunescout-") as name:
-            source, folder = Path(name) / "song", Path(name) / "package"
+        with scratch_folder() as scratch:
+            source, folder = scratch / "song", scratch / "package"
             try:
                 await self._blobs.download(song.blob_key, source)
                 encoding = await run_isolated(

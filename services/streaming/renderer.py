@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from services.streaming.rendering import Rendered, RenderSpec, render
 from services.streaming.renders import CONTENT_TYPES, Outlines, Place, Render, RenderStatus, RenderStore
 from services.streaming.settings import StreamingSettings
 from shared.audio.sandbox import SandboxLimits, run_isolated
+from shared.audio.scratch import scratch_folder
 from shared.audio.source import DecodeLimits
 from shared.catalogue import Library, LibraryEntry
 from shared.errors import Rejected, TooMany, Unavailable
@@ -164,8 +164,7 @@ class Renderer:
             await self._settle(found, status=RenderStatus.FAILED, code=error.code, reason=error.reason)
 
     async def _make(self, song: LibraryEntry, asked: Render) -> None:
-        with tempfile.TemporaryDirectory(prefix="tunescout-") as name:
-            folder = Path(name)
+        with scratch_folder() as folder:
             await self._blobs.download(song.blob_key, folder / "song")
             rendered = await self._run(song, asked, folder)
             target = folder / "render"
