@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from services.matcher.handlers import changes, questions
 from services.matcher.index import warm_up
@@ -12,7 +13,7 @@ from services.matcher.service import MatcherService
 from services.matcher.settings import MatcherSettings
 from services.matcher.shared_snapshots import Snapshots
 from shared.catalogue import SONGS, Library
-from shared.runtime.app import Runtime, ServiceApp
+from shared.runtime.app import Runtime, ServiceApp, when_available
 from shared.sharding import Shard
 from shared.storage.files import FolderStore
 from shared.storage.fingerprints import FINGERPRINTS, FingerprintStore
@@ -49,7 +50,7 @@ def build(runtime: Runtime) -> ServiceApp:
     async def serve() -> None:
         await replica.load()
         for subscription in later:
-            await runtime.bus.subscribe(subscription)
+            await when_available(partial(runtime.bus.subscribe, subscription))
         await replica.keep_up()
 
     return ServiceApp(

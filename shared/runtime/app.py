@@ -146,18 +146,18 @@ class Process:
                 return
 
     async def _run(self) -> None:
-        await _when_available(self._runtime.bus.connect)
+        await when_available(self._runtime.bus.connect)
         # Requests are served already: what they publish must find its queues, however long the services take to start.
         for service in self._services:
             for subscription in service.subscriptions:
                 if not subscription.private:
-                    await _when_available(partial(self._runtime.bus.declare, subscription))
+                    await when_available(partial(self._runtime.bus.declare, subscription))
         for service in self._services:
             if service.start is not None:
                 await service.start()
         for service in self._services:
             for subscription in service.subscriptions:
-                await self._runtime.bus.subscribe(subscription)
+                await when_available(partial(self._runtime.bus.subscribe, subscription))
         self._is_started = True
         log.info("process.started", services=[service.name for service in self._services])
         async with asyncio.TaskGroup() as tasks:
@@ -180,7 +180,7 @@ class Process:
         )
 
 
-async def _when_available(action: Action) -> None:
+async def when_available(action: Action) -> None:
     """Do what may be done again, until the broker is there and stays for as long as it takes."""
     while True:
         try:
