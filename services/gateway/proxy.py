@@ -30,6 +30,7 @@ _PATHS: dict[str, tuple[str, ...]] = {
     "streaming": (
         "/v1/songs/{song_id}/stream",
         "/v1/songs/{song_id}/package",
+        "/v1/songs/{song_id}/package/{rest:path}",
         "/v1/songs/{song_id}/loudness",
         "/v1/songs/{song_id}/waveform",
         "/v1/songs/{song_id}/waveform.svg",

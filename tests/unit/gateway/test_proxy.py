@@ -14,10 +14,11 @@ from fastapi import FastAPI, Request, Response
 
 from deploy.local.ports import free_block
 from services.gateway.proxy import Proxy
+from services.hosting import build
 from shared.runtime.app import Observed
 from shared.runtime.limits import address_of
 from shared.runtime.problems import install_problem_handlers
-from shared.runtime.settings import ServiceUrls
+from shared.runtime.settings import ServiceUrls, Settings
 
 
 @pytest.fixture
@@ -111,3 +112,24 @@ async def test_a_client_cannot_claim_to_be_elsewhere(behind: str) -> None:
         answer = await client.get("/v1/auth/me", headers={"X-Forwarded-For": "198.51.100.1, 198.51.100.2"})
 
     assert answer.json() == "192.0.2.7"
+
+
+async def test_every_operation_reaches_the_service_that_answers_it() -> None:
+    _, services = build(Settings(), ["auth", "streaming", "ingest"])
+    nowhere = f"http://127.0.0.1:{free_block(1)}"
+    proxy = Proxy(ServiceUrls(auth=nowhere, streaming=nowhere, ingest=nowhere), hosted={"gateway"})
+    gateway = FastAPI()
+    install_problem_handlers(gateway)
+    gateway.include_router(proxy.router)
+    transport = httpx.ASGITransport(gateway)
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for service in services:
+            assert service.router is not None
+            one = FastAPI()
+            one.include_router(service.router)
+            for path, methods in one.openapi()["paths"].items():
+                for method in methods:
+                    answer = await client.request(method, path)
+                    assert f"the {service.name} service does not answer" in answer.json()["detail"], (method, path)
+    await proxy.close()
