@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from services.auth.names import Username
 from services.auth.sessions import TOKEN_CHARACTERS, Tokens
@@ -158,11 +158,17 @@ class InviteList(BaseModel):
     invites: list[InviteBody]
 
 
+def _without_repetition(scopes: object) -> object:
+    if isinstance(scopes, list) and any(scope in scopes[:place] for place, scope in enumerate(scopes)):
+        raise ValueError("a scope is named once")
+    return scopes
+
+
 class NewApiKey(BaseModel):
     """What a machine is to be called, and what it may do."""
 
     name: str = Field(min_length=1, max_length=100)
-    scopes: set[Scope] = Field(min_length=1)
+    scopes: Annotated[set[Scope], Field(min_length=1), BeforeValidator(_without_repetition)]
 
 
 class ApiKeyBody(BaseModel):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 from collections.abc import AsyncIterator, Collection
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from shared.errors import Rejected, Unavailable
+from shared.runtime.description import merged
 from shared.runtime.settings import ServiceUrls
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "proxy-authorization"}
 )
@@ -63,6 +67,12 @@ class Proxy:
         for service in self._clients:
             for path in _PATHS[service]:
                 self.router.add_api_route(path, self._endpoint(service), methods=METHODS, response_model=None)
+        self.router.add_api_route("/openapi.json", self._describe)
+
+    async def _describe(self, request: Request) -> dict[str, Any]:
+        """Return the OpenAPI document of this process and of all services behind it."""
+        own = copy.deepcopy(request.app.openapi())
+        return merged([own, *await asyncio.gather(*(_description(*one) for one in self._clients.items()))])
 
     def _endpoint(self, service: str):  # type: ignore[no-untyped-def]  # the route's signature is read at run time
         async def hand_on(request: Request) -> StreamingResponse:
@@ -111,6 +121,15 @@ def _address(request: Request) -> httpx.URL:
         return httpx.URL(raw_path=raw_path + b"?" + query if query else raw_path)
     except httpx.InvalidURL:
         raise Rejected("path_invalid", "a path has no signs that addresses do not have", status=400) from None
+
+
+async def _description(service: str, client: httpx.AsyncClient) -> dict[str, Any]:
+    try:
+        answer = await client.get("/openapi.json")
+        document: dict[str, Any] = answer.raise_for_status().json()
+    except httpx.HTTPError as error:
+        raise Unavailable(f"the {service} service does not answer") from error
+    return document
 
 
 def _has_body(request: Request) -> bool:

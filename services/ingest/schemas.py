@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.ingest.service import Upload
 from services.ingest.songs import Change, Duplicate, Rejection, Song, Status
@@ -27,7 +27,17 @@ def _clean(text: str) -> str:
     return cleaned
 
 
-Text = Annotated[str, Field(max_length=500), AfterValidator(_clean)]
+_READABLE = r"[^\p{C}\p{Z}]"
+Text = Annotated[str, Field(max_length=500, json_schema_extra={"pattern": _READABLE}), AfterValidator(_clean)]
+
+
+def _number(given: object) -> object:
+    if isinstance(given, str | bool):  # either of which Pydantic would make a number of
+        raise ValueError("this is no number")  # noqa: TRY004 - Pydantic hears this one
+    return given
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
 Isrc = Annotated[str, Field(pattern=r"^[A-Z]{2}[A-Z0-9]{3}[0-9]{7}$")]
 
 
@@ -40,7 +50,7 @@ class TypedTags(BaseModel):
     artist: Text | None = None
     album: Text | None = None
     isrc: Isrc | None = None
-    year: int | None = Field(None, ge=1000, le=9999)
+    year: Whole | None = Field(None, ge=1000, le=9999)
 
     def tags(self) -> Tags:
         """Return the tags that were given."""
@@ -61,7 +71,7 @@ class NewSong(TypedTags):
     )
 
     file_name: Text = Field(description="Shown to people, never used as a path.")
-    size_bytes: int = Field(ge=0, description="Exactly how many bytes will be uploaded.")
+    size_bytes: Whole = Field(ge=0, description="Exactly how many bytes will be uploaded.")
     content_type: str = Field(
         "application/octet-stream",
         max_length=100,

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from scipy.signal import butter, freqz_sos, sosfilt
 
 from shared.errors import Rejected
@@ -26,7 +26,14 @@ CHUNK_FRAMES = 65_536
 Sections = NDArray[np.float64]
 """Second-order sections as scipy has them: float64 [shape=(n, 6)], b0 b1 b2 a0 a1 a2 with a0 = 1."""
 
-_Gain = Annotated[float, Field(ge=-10, le=10, multiple_of=0.5)]
+
+def _in_steps(gain_db: float) -> float:
+    if not (2 * gain_db).is_integer():  # Pydantic lets pass what is close to a multiple
+        raise ValueError("gains come in steps of 0.5 dB")
+    return gain_db
+
+
+_Gain = Annotated[float, Field(ge=-10, le=10, multiple_of=0.5), AfterValidator(_in_steps)]
 _Corner = Annotated[float, Field(ge=20, le=20_000)]
 _Order = Annotated[int, Field(ge=2, le=8, multiple_of=2)]
 
@@ -70,6 +77,17 @@ class EqualizerSettings(BaseModel):
             "low_pass": self.low_pass_hz is not None,
             "band_pass": self.band_pass_low_hz is not None,
         }
+
+
+def _only_numbers(given: object) -> object:
+    # In an address all values are text, so the settings themselves take text.
+    if isinstance(given, dict) and any(isinstance(value, str | bool) for value in given.values()):
+        raise ValueError("settings are numbers")
+    return given
+
+
+SettingsBody = Annotated[EqualizerSettings, BeforeValidator(_only_numbers)]
+"""Settings as they come in JSON."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

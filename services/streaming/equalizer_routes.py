@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.streaming.equalizer import Equalizer, EqualizerSettings, equalizer, frequencies_hz
+from services.streaming.equalizer import Equalizer, EqualizerSettings, SettingsBody, equalizer, frequencies_hz
 from services.streaming.pictures import SVG, response_svg
 from services.streaming.presets import MAX_NAME, Choice, Preset, PresetChanged, PresetName, PresetStore, Seen
 from shared.catalogue import Library
@@ -21,7 +21,7 @@ Name = Annotated[PresetName, Path(min_length=1, max_length=MAX_NAME, description
 IfMatch = Annotated[
     str | None, Header(max_length=1000, description="The `ETag` of the version that is changed, or `*` for any.")
 ]
-IfNoneMatch = Annotated[str | None, Header(pattern=r"^\*$", description="`*`: only if there is none of this name.")]
+IfNoneMatch = Annotated[Literal["*"] | None, Header(description="`*`: only if there is none of this name.")]
 _CHANGES = {"precondition_required": 428, "precondition_failed": 412}
 
 
@@ -159,7 +159,7 @@ def equalizer_routes(presets: PresetStore, library: Library) -> APIRouter:
         request: Request,
         identity: SignedIn,
         name: Name,
-        settings: EqualizerSettings,
+        settings: SettingsBody,
         response: Response,
         if_match: IfMatch = None,
         if_none_match: IfNoneMatch = None,

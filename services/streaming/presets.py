@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from services.streaming.equalizer import EqualizerSettings
 from shared.errors import Rejected
@@ -42,7 +42,8 @@ def _checked(name: str) -> str:
     return name
 
 
-PresetName = Annotated[str, AfterValidator(_checked)]
+_PATTERN = r"^[^\p{C}\p{Z}/](([^\p{C}\p{Z}/]| )*[^\p{C}\p{Z}/])?$"
+PresetName = Annotated[str, Field(json_schema_extra={"pattern": _PATTERN}), AfterValidator(_checked)]
 """A name that can be shown and be a step of a path. Its length is bounded where it comes in."""
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.streaming.equalizer import EqualizerSettings, equalizer
+from services.streaming.equalizer import EqualizerSettings, SettingsBody, equalizer
 from services.streaming.pictures import SVG, render_svg
 from services.streaming.presets import MAX_NAME, PresetName, PresetStore
 from services.streaming.progress import Step, follow
@@ -34,7 +34,7 @@ class NewRender(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     preset: Annotated[PresetName, Field(min_length=1, max_length=MAX_NAME)] | None = None
-    settings: EqualizerSettings | None = None
+    settings: SettingsBody | None = None
     format: Format = "wav"
     bit_depth: BitDepth = 16
 

@@ -10,14 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPMethod
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import structlog
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from pydantic import IPvAnyNetwork
 from pydantic_settings import BaseSettings
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +31,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from shared.errors import Unavailable
 from shared.messaging.bus import EventBus, Subscription
 from shared.runtime.bodies import Bodies, BodyLimit
+from shared.runtime.description import correct_description
 from shared.runtime.headers import ProtectiveHeaders
 from shared.runtime.identity import PublishedKeys
 from shared.runtime.problems import install_problem_handlers, problem
@@ -197,10 +201,20 @@ async def _as_coroutine(action: Action) -> None:
 def web_app(process: Process, runtime: Runtime, services: Sequence[ServiceApp], *, title: str, version: str) -> FastAPI:
     """Return the HTTP side of a process: the routes of its services, probes and metrics."""
     # A page of documentation would run code of somebody else's server beside people's tokens.
-    app = FastAPI(title=title, version=version, lifespan=process.lifespan, redoc_url=None, docs_url=None)
+    app = FastAPI(
+        title=title,
+        version=version,
+        lifespan=process.lifespan,
+        redoc_url=None,
+        docs_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the request says that we are
+        # The gateway describes the services behind it, too.
+        openapi_url=None if "gateway" in runtime.hosted else "/openapi.json",
+    )
+    correct_description(app)
     app.state.keys = runtime.keys
     install_problem_handlers(app)
-    app.include_router(_probes(process))
+    app.include_router(_probes(process, runtime.settings.metrics_networks))
     for service in services:
         if service.router is not None:
             app.include_router(service.router)
@@ -279,7 +293,7 @@ class Observed:
         return given if is_believed and _SANE_ID.fullmatch(given) else None
 
 
-def _probes(process: Process) -> APIRouter:
+def _probes(process: Process, metrics_networks: Sequence[IPvAnyNetwork]) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/live")
@@ -292,7 +306,18 @@ def _probes(process: Process) -> APIRouter:
         return JSONResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
 
     @router.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
+        if not _is_from(request, metrics_networks):  # they tell how much others do here
+            raise HTTPException(404)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def _is_from(request: Request, networks: Sequence[IPvAnyNetwork]) -> bool:
+    try:
+        address = ip_address(request.client.host if request.client is not None else "")
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in networks)

@@ -38,14 +38,15 @@ class Problem(BaseModel):
         return cls(type=kind, title=title, status=status, detail=detail, code=code, **members)
 
 
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem.",
-        "model": Problem,
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+_BODY: dict[str, Any] = {
+    "model": Problem,
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
-"""Documents the problem body for every route that includes it."""
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "The request is refused; `code` says why.", **_BODY},
+    "503": {"description": "Not now; the same request may succeed after `Retry-After` seconds.", **_BODY},
+}
+"""Documents the problem bodies for every route that includes it; what is not among them is a bug of ours."""
 
 
 _NAMES = {408: "body_too_slow", 413: "body_too_large"}
@@ -83,6 +84,8 @@ def install_problem_handlers(app: FastAPI) -> None:
         code = _NAMES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
         answer = problem(request, error.status_code, code, str(error.detail))
         answer.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = _allowed(request) or answer.headers.get("Allow", "")
         return answer
 
     @app.exception_handler(ClientDisconnect)
@@ -98,6 +101,11 @@ def install_problem_handlers(app: FastAPI) -> None:
 def _route(request: Request) -> str:
     # Not the path itself: it may hold what only the client should have.
     return getattr(request.scope.get("route"), "path", "unmatched")
+
+
+def _allowed(request: Request) -> str:
+    """Return what can be asked of a path; the router itself tells only of the first of its routes."""
+    return ", ".join(request.app.openapi()["paths"].get(_route(request), ())).upper()
 
 
 def problem(
