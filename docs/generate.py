@@ -217,7 +217,7 @@ def _default_words(field: FieldInfo) -> str:
     if isinstance(default, Path):
         return f"`{default}`".replace(str(Path.home()), "~")
     if isinstance(default, list | bool):
-        return f"`{json.dumps(default)}`"
+        return f"`{json.dumps(default, default=str)}`"
     # What is worked out when the process starts is another on every machine.
     return f"`{default}`" if field.default_factory is None else "of the machine"
 

@@ -38,10 +38,9 @@ class RefreshCookie:
         Rejected
             A page of somebody else asks (status 403).
         """
-        token = request.cookies.get(NAME)
-        if token is not None:
-            self.require_own_page(request)
-        return token
+        # Without a cookie, too: what is answered may take it away, and that reaches a browser that did not send it.
+        self.require_own_page(request)
+        return request.cookies.get(NAME)
 
     def require_own_page(self, request: Request) -> None:
         """Refuse what a page of another origin has sent, one on another port or subdomain included.

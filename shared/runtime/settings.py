@@ -7,11 +7,12 @@ service's own settings live beside it. Credentials for S3 and DynamoDB come from
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@*\s]+$")]
@@ -20,6 +21,12 @@ Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@*\s]+$")]
 def _default_data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(base).expanduser() / "tunescout"
+
+
+def _private_networks() -> list[IPvAnyNetwork]:
+    """Return where no stranger is: this machine, and networks that the internet does not reach (RFC 6890)."""
+    names = ("127.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+    return [ip_network(name) for name in names]
 
 
 class TableSettings(BaseModel):
@@ -78,6 +85,10 @@ class Settings(BaseSettings):
     trusted_proxies: list[str] = Field(
         default_factory=lambda: ["127.0.0.1"],
         description="Addresses and networks in front of the gateway whose `X-Forwarded-For` is believed.",
+    )
+    metrics_networks: list[IPvAnyNetwork] = Field(
+        default_factory=_private_networks,
+        description="Networks whose addresses may read `/metrics`; to all others there is none.",
     )
     broker_url: SecretStr | None = Field(None, description="amqp:// URL of RabbitMQ; unset keeps events in memory.")
     tables: TableSettings = Field(default_factory=TableSettings, description="Where items are kept.")

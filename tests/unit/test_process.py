@@ -107,3 +107,34 @@ async def test_request_that_is_still_served_when_the_process_must_stop_may_be_tr
 
 async def _no_body() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def test_nobody_is_led_to_the_host_that_a_request_names(tmp_path: Path) -> None:
+    router = APIRouter()
+
+    @router.get("/words")
+    async def say() -> None: ...
+
+    app, _ = served(tmp_path, ServiceApp("words", router=router))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get("/words/", headers={"Host": "evil.example"})
+
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("10.1.2.3", 200),
+        ("::ffff:10.1.2.3", 200),
+        ("::1", 200),
+        ("192.0.2.7", 404),
+        ("2001:db8::1", 404),
+    ],
+)
+async def test_strangers_do_not_read_how_much_others_do(tmp_path: Path, address: str, status: int) -> None:
+    app, _ = served(tmp_path)
+    transport = httpx.ASGITransport(app, client=(address, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/metrics")).status_code == status

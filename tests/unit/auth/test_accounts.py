@@ -164,5 +164,22 @@ async def store_hash(served: Served, user_id: str, password_hash: bytes) -> None
     await served.accounts.put({**user, "password_hash": password_hash.decode()})
 
 
+LOOKALIKES = ["ADA-\u00c9", "ada-e\u0301", "\uff41da-\u00e9"]
+UNSEEN = ["ada\u200b", "ada\ufe0f", "ada\u3164", "\u2800ada", "ad\u034fa", "a\u202eda"]
+
+
+@pytest.mark.parametrize("other", LOOKALIKES)
+async def test_one_name_is_one_account_however_its_letters_are_typed(client: httpx.AsyncClient, other: str) -> None:
+    await sign_up(client, "ada-\u00e9")
+
+    assert (await sign_up(client, other)).json()["code"] == "username_taken"
+    assert await log_in(client, other)
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+async def test_a_name_has_nothing_in_it_that_nobody_sees(client: httpx.AsyncClient, name: str) -> None:
+    assert (await sign_up(client, name)).status_code == 422
+
+
 async def refresh(client: httpx.AsyncClient, tokens: dict[str, str]) -> httpx.Response:
     return await client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})

@@ -79,6 +79,13 @@ async def test_a_page_of_somebody_else_makes_no_use_of_the_cookie(
     assert (await browser.post("/v1/auth/refresh")).status_code == 200
 
 
+async def test_a_page_of_somebody_else_takes_no_cookie_away(browser: httpx.AsyncClient) -> None:
+    browser.cookies.clear()  # as `SameSite` has it; the answer would reach the browser all the same
+    answer = await browser.post("/v1/auth/logout", headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+
+
 @pytest.mark.parametrize("origin", [{}, {"Origin": "http://127.0.0.1:8000"}])
 async def test_clients_that_tell_less_are_let(browser: httpx.AsyncClient, origin: dict[str, str]) -> None:
     for name in OWN:
