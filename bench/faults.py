@@ -150,7 +150,7 @@ class Faults:
             try:
                 return await asyncio.to_thread(victim.start)
             except StartFailed as why:
-                self.ended_by_themselves.append(f"while it started: {why}")
+                self.ended_by_themselves.append(str(why).partition(";")[0])
                 await asyncio.sleep(START_PAUSE_S)
 
     async def watch(self) -> None:
