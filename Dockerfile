@@ -2,6 +2,18 @@
 #   docker run -p 127.0.0.1:8000:8000 -v tunescout:/var/lib/tunescout IMAGE
 # Under another address or port, TUNESCOUT_PUBLIC_URL says where clients upload to and play from.
 
+# The pages. Node.js comes by hash like everything else, and stays in this stage.
+FROM python:3.11-slim-bookworm AS pages
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PATH=/opt/node/bin:$PATH
+WORKDIR /build/web
+COPY requirements/node.txt ../requirements/
+RUN python -m venv /opt/node \
+    && /opt/node/bin/pip install --require-hashes --only-binary :all: -r ../requirements/node.txt
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY web .
+RUN npm run build
+
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
@@ -15,6 +27,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY services services
 COPY shared shared
 COPY tunescout tunescout
+COPY --from=pages /build/services/gateway/static services/gateway/static
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
     && /opt/venv/bin/pip install --no-deps --no-index wheels/*.whl
 

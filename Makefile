@@ -16,14 +16,21 @@ COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 DEMO = $(BIN)/tunescout demo --data-dir "$(DATA)" $(if $(MUSIC),--music "$(MUSIC)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test lint format types imports audit stack stack-status stack-down bench fuzz pictures docs lock clean
+.PHONY: help setup setup-dev web web-check run demo test lint format types imports audit stack stack-status stack-down bench fuzz pictures docs lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-setup: $(VENV)/.project ## install what `tunescout` needs into .venv
+setup: $(VENV)/.project ## install what `tunescout` needs into .venv, and build the pages
+	@$(MAKE) --no-print-directory web || echo "The pages are not built, as said above; everything else works."
 
 setup-dev: $(VENV)/.dev ## install what development needs too
+
+web: $(VENV)/.project ## build the pages of the browser, with the Node.js of the machine or one from the Python package index
+	@$(BIN)/python -m deploy.local.web build
+
+web-check: setup-dev ## check style, types and sizes of the pages, and run their unit tests
+	$(BIN)/python -m deploy.local.web check
 
 run: setup ## start the service, fill it with music, show it, and keep it running (MUSIC=folder for your own)
 	$(DEMO) --stay
@@ -31,7 +38,7 @@ run: setup ## start the service, fill it with music, show it, and keep it runnin
 demo: setup ## the same, but end when everything was shown
 	$(DEMO)
 
-test: setup-dev lint types imports ## check everything, on real servers
+test: setup-dev lint types imports web-check ## check everything, on real servers
 	$(BIN)/pytest
 
 lint: setup-dev ## check style

@@ -19,6 +19,7 @@ from deploy.local.node import node_modules
 from deploy.local.process import StartFailed
 from deploy.local.rabbitmq import RabbitMQ, find_installation
 from deploy.local.seaweedfs import SeaweedFS
+from deploy.local.web import built_pages
 
 PLAYERS = Path(__file__).parent / "e2e" / "players"
 """The project of npm with the players of HLS and DASH."""
@@ -64,6 +65,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if "players" in wanted:
             node_modules(PLAYERS)
             chromium()
+    with suppress(StartFailed):
+        if "pages" in wanted:
+            built_pages()
+            chromium()
+
+
+@pytest.fixture(scope="session")
+def pages() -> Path:
+    """The built pages; a service that has started before sees them too."""
+    return built_pages()
 
 
 @pytest.fixture(scope="session")

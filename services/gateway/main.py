@@ -11,6 +11,7 @@ from services.gateway.routes import routes
 from services.gateway.service import QueryService
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import QUERIES, QueryStore
+from services.gateway.web import web_routes
 from shared.catalogue import SONGS, Library
 from shared.messaging.inbox import ReplyInbox
 from shared.runtime.app import Runtime, ServiceApp
@@ -32,6 +33,7 @@ def build(runtime: Runtime) -> ServiceApp:
     if isinstance(runtime.blobs, FolderStore):
         router.include_router(blob_routes(runtime.blobs))
     router.include_router(proxy.router)
+    router.include_router(web_routes())
     return ServiceApp(
         "gateway",
         subscriptions=subscriptions(service),

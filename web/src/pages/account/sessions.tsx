@@ -1,0 +1,70 @@
+// Where is this person signed in, and which of it should end?
+import { answer, api, type Schemas } from "../../api/client";
+import { useAction } from "../../ui/action";
+import { Button } from "../../ui/button";
+import { useLoaded } from "../../ui/loaded";
+import { ProblemNote } from "../../ui/notice";
+import { toast } from "../../ui/toast";
+import { Skeleton } from "../../ui/waiting";
+
+type Session = Schemas["SessionBody"];
+
+export function Sessions() {
+  const { value, problem, reload } = useLoaded(() => answer(api.GET("/v1/auth/sessions")), []);
+  const end = useAction(async (session: Session) => {
+    await answer(
+      api.DELETE("/v1/auth/sessions/{session_id}", { params: { path: { session_id: session.session_id } } }),
+    );
+    toast({ words: "That session has ended. What it has open stops within minutes." });
+    reload();
+  });
+  return (
+    <section class="card stack" aria-labelledby="sessions">
+      <h2 id="sessions">Where you are signed in</h2>
+      <ProblemNote problem={problem} onRetry={reload} />
+      <ProblemNote problem={end.problem} />
+      <ul class="sessions">
+        {!value && !problem && (
+          <li>
+            <Skeleton height="2.75rem" />
+          </li>
+        )}
+        {value?.sessions.map((session) => (
+          <li key={session.session_id}>
+            <div>
+              <strong>{deviceWords(session.agent)}</strong>
+              <p class="soft">
+                {session.is_this ? "This browser, since " : "Last used "}
+                <time dateTime={session.used_at}>
+                  {timeWords(session.is_this ? session.created_at : session.used_at)}
+                </time>
+              </p>
+            </div>
+            {!session.is_this && (
+              <Button
+                look="quiet"
+                isBusy={end.isBusy}
+                onClick={() => end.run(session)}
+                aria-label={`End the session of ${deviceWords(session.agent)}`}
+              >
+                End
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function timeWords(time: string): string {
+  return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** What a browser calls itself is long; people know it by two words. */
+export function deviceWords(agent: string): string {
+  const browser = ["Edg", "Firefox", "Chrome", "Safari"].find((name) => agent.includes(`${name}/`));
+  const system = ["Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux"].find((name) => agent.includes(name));
+  if (!browser) return agent.slice(0, 60) || "An unknown client";
+  return [browser === "Edg" ? "Edge" : browser, system === "Macintosh" ? "Mac" : system].filter(Boolean).join(" on ");
+}

@@ -1,0 +1,30 @@
+// Which pages are there? One line each; what a line names is loaded when somebody goes there.
+import type { ComponentType } from "preact";
+import type { IconName } from "./ui/icon";
+
+export interface PageEntry {
+  /** As preact-iso has it: `/songs/:id`. The page reads the rest by `useRoute().params`. */
+  path: string;
+  /** Who may open it; `strangers` who are signed in already are sent to the library. */
+  access: "members" | "strangers";
+  /** How it is called in the navigation, if it is there. */
+  nav?: { words: string; icon: IconName };
+  load: () => Promise<{ default: ComponentType }>;
+}
+
+export const routes: readonly PageEntry[] = [
+  {
+    path: "/",
+    access: "members",
+    nav: { words: "Library", icon: "library" },
+    load: () => import("./pages/library/library"),
+  },
+  {
+    path: "/account",
+    access: "members",
+    nav: { words: "Account", icon: "account" },
+    load: () => import("./pages/account/account"),
+  },
+  { path: "/login", access: "strangers", load: () => import("./pages/enter/login") },
+  { path: "/signup", access: "strangers", load: () => import("./pages/enter/signup") },
+];
