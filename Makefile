@@ -16,7 +16,7 @@ COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 DEMO = $(BIN)/tunescout demo --data-dir "$(DATA)" $(if $(MUSIC),--music "$(MUSIC)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web web-check run demo test lint format types imports audit stack stack-status stack-down bench fuzz pictures docs lock clean
+.PHONY: help setup setup-dev web web-check run demo test lint format types imports audit stack stack-status stack-down bench fuzz contract pictures docs lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,9 @@ fuzz: setup-dev ## take damaged audio through the decoders (CASES=2000 SEED=1)
 
 chaos: setup-dev ## kill, pause and cut off every part of a stack while people upload, then read everything back
 	$(BIN)/python -m bench.chaos $(if $(SEED),--seed "$(SEED)")
+
+contract: setup-dev ## ask the running service everything that its description allows, and more (EXAMPLES=200 SEED=1)
+	$(BIN)/python -m bench.contract $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(SEED),--seed $(SEED))
 
 pictures: setup-dev ## draw the pictures of docs/recognition.md
 	$(BIN)/python -m bench.pictures

@@ -37,7 +37,8 @@ def _number(given: object) -> object:
     return given
 
 
-Whole = Annotated[int, BeforeValidator(_number)]
+Size = Annotated[int, Field(ge=0), BeforeValidator(_number)]
+Year = Annotated[int, Field(ge=1000, le=9999), BeforeValidator(_number)]
 Isrc = Annotated[str, Field(pattern=r"^[A-Z]{2}[A-Z0-9]{3}[0-9]{7}$")]
 
 
@@ -50,7 +51,7 @@ class TypedTags(BaseModel):
     artist: Text | None = None
     album: Text | None = None
     isrc: Isrc | None = None
-    year: Whole | None = Field(None, ge=1000, le=9999)
+    year: Year | None = None
 
     def tags(self) -> Tags:
         """Return the tags that were given."""
@@ -71,7 +72,7 @@ class NewSong(TypedTags):
     )
 
     file_name: Text = Field(description="Shown to people, never used as a path.")
-    size_bytes: Whole = Field(ge=0, description="Exactly how many bytes will be uploaded.")
+    size_bytes: Size = Field(description="Exactly how many bytes will be uploaded.")
     content_type: str = Field(
         "application/octet-stream",
         max_length=100,
