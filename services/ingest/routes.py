@@ -19,6 +19,7 @@ from shared.runtime.audit import Address, Audit
 from shared.runtime.identity import Identity, SignedIn, Uploader
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
+from shared.runtime.streams import Listening
 from shared.storage.blobs import BlobStore
 
 COVER_URL_S = 300
@@ -121,7 +122,7 @@ def routes(
 
     @router.get("/{song_id}/events", response_class=EventSourceResponse)
     async def events(
-        identity: SignedIn,
+        identity: Listening,
         song: Annotated[Song, Depends(existing)],
         last_event_id: Annotated[int, Header(ge=0)] = 0,
     ) -> AsyncIterable[ServerSentEvent]:

@@ -22,6 +22,7 @@ from shared.errors import Rejected
 from shared.runtime.identity import Identity, SignedIn
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
+from shared.runtime.streams import Listening
 from shared.storage.blobs import SignedRequest
 
 SongId = Annotated[str, Path(max_length=64)]
@@ -134,7 +135,7 @@ def render_routes(
 
     @router.get("/{render_id}/events", response_class=EventSourceResponse)
     async def events(
-        identity: SignedIn,
+        identity: Listening,
         render: Annotated[Render, Depends(existing)],
         last_event_id: Annotated[int, Header(ge=0)] = 0,
     ) -> AsyncIterable[ServerSentEvent]:

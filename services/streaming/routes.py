@@ -19,6 +19,7 @@ from services.streaming.store import KeptPackage
 from shared.runtime.identity import SignedIn
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
+from shared.runtime.streams import Listening
 
 SongId = Annotated[str, Path(max_length=64)]
 
@@ -95,7 +96,7 @@ def routes(service: StreamingService, limits: RateLimits, settings: StreamingSet
 
     @router.get("/package/events", response_class=EventSourceResponse)
     async def events(
-        identity: SignedIn,
+        identity: Listening,
         song_id: Annotated[str, Depends(visible)],
         last_event_id: Annotated[int, Header(ge=0)] = 0,
     ) -> AsyncIterable[ServerSentEvent]:

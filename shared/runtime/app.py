@@ -36,6 +36,7 @@ from shared.runtime.headers import ProtectiveHeaders
 from shared.runtime.identity import PublishedKeys
 from shared.runtime.problems import install_problem_handlers, problem
 from shared.runtime.settings import Settings
+from shared.runtime.streams import Streams
 from shared.storage.blobs import BlobStore
 from shared.storage.tables import Table, TableSpec
 
@@ -213,6 +214,7 @@ def web_app(process: Process, runtime: Runtime, services: Sequence[ServiceApp], 
     )
     correct_description(app)
     app.state.keys = runtime.keys
+    app.state.streams = Streams()
     install_problem_handlers(app)
     app.include_router(_probes(process, runtime.settings.metrics_networks))
     for service in services:

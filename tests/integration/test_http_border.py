@@ -20,8 +20,9 @@ REPOSITORY = Path(__file__).parents[2]
 FIVE_GB = 5_000_000_000
 # The program with shorter deadlines than it has: what is tested is that they are kept, not how long they are.
 HASTY = """
-from shared.runtime import bodies, connections
+from shared.runtime import bodies, connections, streams
 bodies.PATIENCE_S, connections.HEAD_S, connections.STALL_S, connections.MOST_UNFINISHED = 2.0, 1.0, 1.0, 60
+streams.MOST_STREAMS = 3
 from services.hosting import run
 run([])
 """
@@ -243,3 +244,22 @@ def signed_upload(door: Door, token: str) -> str:
     song = {"file_name": "../../etc/passwd", "size_bytes": 50_000, "content_type": "audio/wav"}
     answer = httpx.post(f"{door.url}/v1/songs", json=song, headers={"Authorization": f"Bearer {token}"})
     return str(answer.raise_for_status().json()["upload"]["request"]["url"])
+
+
+async def test_one_user_listens_to_no_more_than_their_share_of_streams(door: Door, token: str) -> None:
+    async with httpx.AsyncClient(base_url=door.url, headers={"Authorization": f"Bearer {token}"}) as client:
+        song = (await client.post("/v1/songs", json={"file_name": "a.wav", "size_bytes": 5})).json()["song"]["id"]
+        async with contextlib.AsyncExitStack() as open_streams:
+
+            async def listen() -> httpx.Response:
+                return await open_streams.enter_async_context(client.stream("GET", f"/v1/songs/{song}/events"))
+
+            assert [(await listen()).status_code for _ in range(4)] == [200, 200, 200, 429]
+            refused = await listen()
+            assert json.loads(await refused.aread())["code"] == "too_many_streams"
+            assert "retry-after" in refused.headers
+        async with asyncio.timeout(10):
+            while True:
+                async with client.stream("GET", f"/v1/songs/{song}/events") as again:
+                    if again.status_code == 200:
+                        return
