@@ -84,8 +84,9 @@ contract: setup-dev ## ask the running service everything that its description a
 pictures: setup-dev ## draw the pictures of docs/recognition.md
 	$(BIN)/python -m bench.pictures
 
-docs: setup-dev ## write the documents that are read off the code
+docs: setup-dev ## write the documents that are read off the code, and the types of the API for web/
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m deploy.local.web api
 
 lock: $(UV)/bin/uv ## choose the newest allowed versions again
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements/runtime.txt

@@ -37,8 +37,6 @@ REFUSED = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "414",
 """How invalid requests may end: without 5XX, which the default lets pass, and with what says that one is too large."""
 DEADLINE_S = 30
 """For each answer; a question takes ten seconds at most."""
-STREAM_S = 2
-"""So long a stream of events is read that does not end by itself."""
 SETTINGS = {
     # Else most answers would be 429. Work that takes a processor stays bounded, so that there are some.
     "TUNESCOUT_AUTH_WRONG_PASSWORDS_PER_MINUTE": MUCH,
@@ -151,7 +149,8 @@ def configuration(world: World, role: Role) -> str:
     for operation, bindings in of_operations.items():
         lines += ["[[operations]]", f"include-name = {json.dumps(operation)}", "[operations.parameters]"]
         lines += _bindings(bindings)
-    lines += ["[[operations]]", 'include-path-regex = "/events$"', f"request-timeout = {STREAM_S}"]
+    # Streams of events end by themselves when there is nothing more to tell, which may be never.
+    lines += ["[[operations]]", 'include-path-regex = "/events$"', "max-stream-events = 1"]
     return "\n".join(lines) + "\n"
 
 

@@ -45,6 +45,7 @@ LIMIT = "a limit that is a setting of the instance"
 CATEGORIES = "generated text has characters that Unicode has not assigned"
 RIGHTLY_REFUSED = {
     "cursor_invalid": OPAQUE,
+    "nothing_left": TWO_FIELDS,
     "preset_or_settings": TWO_FIELDS,
     "idempotency_key_reused": STATE,
     "precondition_failed": STATE,

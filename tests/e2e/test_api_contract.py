@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bench.contract import SETTINGS, is_described, one_process, run
 from bench.contract_world import made
 from services.hosting import openapi
-
-SEED = 1
-EXAMPLES = 3
 
 
 @pytest.fixture
@@ -24,13 +23,21 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[s
         yield service
 
 
-async def test_every_answer_is_as_the_document_says(service: tuple[str, Path | None], tmp_path: Path) -> None:
-    url, data_dir = service
-    assert is_described(url)
-
-    world = await made(url, data_dir, tmp_path, ["admin"])
-    report = run(world, "admin", tmp_path, examples=EXAMPLES, seed=SEED, phases="fuzzing,stateful")
+def test_every_answer_is_as_the_document_says(service: tuple[str, Path | None], tmp_path: Path) -> None:
+    world = asyncio.run(made(*service, tmp_path, ["admin"]))
+    report = run(world, "admin", tmp_path, examples=3, seed=1, phases="fuzzing,stateful")
 
     assert not report.failures, report.log
     assert not report.errors, report.log
     assert report.operations == sum(map(len, openapi()["paths"].values()))
+
+
+def test_service_describes_itself_as_the_committed_document_does(url: str) -> None:
+    assert is_described(url)
+
+
+def test_refused_method_is_answered_with_all_that_may_be_asked(url: str) -> None:
+    answer = httpx.options(f"{url}/v1/songs")
+
+    assert answer.status_code == 405
+    assert sorted(answer.headers["allow"].split(", ")) == ["GET", "POST"]
