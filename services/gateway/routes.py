@@ -5,7 +5,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 
 from services.gateway.schemas import Answer, AnswerPage
 from services.gateway.service import QueryService
@@ -39,12 +39,17 @@ def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings)
         identity: Asking,
         request: Request,
         deadline_ms: Annotated[int | None, Query(ge=100, le=settings.max_deadline_ms)] = None,
+        replaces: Annotated[str | None, Query(max_length=64)] = None,
     ) -> Answer:
-        """Name the song of a clip, say where in the song it is, or say that it is not known."""
+        """Name the song of a clip, say where in the song it is, or say that it is not known.
+
+        Whoever asks again about more of the same recording says which question this one `replaces`, so that only the
+        last one stays among those that were asked.
+        """
         await limits.take("identify", identity.user_id, per_minute=settings.questions_per_minute)
         with service.place(deadline_ms):
             clip = await _read(request, settings.max_clip_bytes)
-            return await service.identify(identity.user_id, clip, deadline_ms=deadline_ms)
+            return await service.identify(identity.user_id, clip, deadline_ms=deadline_ms, replaces=replaces)
 
     @router.get("")
     async def history(
@@ -55,6 +60,16 @@ def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings)
         """List what you have asked, newest first."""
         queries, following = await service.history(identity.user_id, limit=limit, cursor=cursor)
         return AnswerPage(queries=queries, next_cursor=following)
+
+    @router.delete("", status_code=204)
+    async def clear(identity: SignedIn) -> None:
+        """Forget all that you have asked."""
+        await service.clear(identity.user_id)
+
+    @router.delete("/{query_id}", status_code=204)
+    async def remove(identity: SignedIn, query_id: Annotated[str, Path(max_length=64)]) -> None:
+        """Forget one thing that you have asked."""
+        await service.remove(identity.user_id, query_id)
 
     return router
 

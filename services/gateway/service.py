@@ -59,8 +59,15 @@ class QueryService:
         """
         return self._admission.place(self._deadline_ms(deadline_ms) / 1000)
 
-    async def identify(self, user_id: str, clip: bytes, *, deadline_ms: int | None) -> Answer:
+    async def identify(
+        self, user_id: str, clip: bytes, *, deadline_ms: int | None, replaces: str | None = None
+    ) -> Answer:
         """Name the song of a clip, or say honestly that it is not known.
+
+        Parameters
+        ----------
+        replaces : str, optional
+            An earlier question about less of the same recording, whose answer need not be kept any more.
 
         Raises
         ------
@@ -79,6 +86,8 @@ class QueryService:
         songs = await self._library.get_visible(proposed(replies), user_id)
         answer = _answer(query_id, merge(replies, visible=songs), songs, asked_at)
         await self._history.add(user_id, answer)
+        if replaces is not None:
+            await self._history.remove(user_id, replaces)
         await self._announce(answer)
         return answer
 
@@ -147,6 +156,14 @@ class QueryService:
     async def history(self, user_id: str, *, limit: int, cursor: str | None) -> tuple[list[Answer], str | None]:
         """Return what somebody has asked, newest first."""
         return await self._history.page(user_id, limit=limit, cursor=cursor)
+
+    async def remove(self, user_id: str, query_id: str) -> None:
+        """Forget one thing that somebody has asked; an unknown one is no error."""
+        await self._history.remove(user_id, query_id)
+
+    async def clear(self, user_id: str) -> None:
+        """Forget all that somebody has asked."""
+        await self._history.clear(user_id)
 
 
 def _answer(query_id: str, verdict: Verdict, songs: Mapping[str, LibraryEntry], asked_at: datetime) -> Answer:

@@ -6,7 +6,7 @@ import time
 
 from services.gateway.schemas import Answer
 from shared.storage.personal import PersonalItems, personal_partition
-from shared.storage.tables import Table, TableSpec
+from shared.storage.tables import Key, Table, TableSpec
 
 QUERIES = TableSpec("queries", expiry="expires_at")
 
@@ -30,6 +30,14 @@ class QueryStore:
             }
         )
         await self._personal.settle(user_id)
+
+    async def remove(self, user_id: str, query_id: str) -> None:
+        """Forget one answer; an unknown one is no error."""
+        await self._table.delete(Key(personal_partition(user_id), query_id))
+
+    async def clear(self, user_id: str) -> None:
+        """Forget all answers to somebody."""
+        await self._personal.empty(user_id)
 
     async def forget(self, user_id: str) -> None:
         """Forget all about somebody whose account is gone."""

@@ -34,14 +34,15 @@ class PersonalItems:
         """Remove everything about somebody whose account is gone; repeating it is no error."""
         mark = _mark(user_id)
         await self._table.put({"pk": mark.pk, "sk": mark.sk, "expires_at": int(time.time()) + MARKED_S})
-        await self._empty(user_id)
+        await self.empty(user_id)
 
     async def settle(self, user_id: str) -> None:
         """Remove what was just written about somebody, if their account is gone."""
         if await self._table.get(_mark(user_id)) is not None:
-            await self._empty(user_id)
+            await self.empty(user_id)
 
-    async def _empty(self, user_id: str) -> None:
+    async def empty(self, user_id: str) -> None:
+        """Remove everything about somebody who stays, and may go on."""
         while items := (await self._table.query(personal_partition(user_id))).items:
             await self._table.batch_write([], [Key(str(item["pk"]), str(item["sk"])) for item in items])
 

@@ -121,6 +121,7 @@ ROWS = {
     "GET /v1/songs": Row(SIGNED_IN),
     "GET /v1/songs/usage": Row(SIGNED_IN),
     "POST /v1/songs": Row(UPLOADER, "upload", ok=201, json=NEW_SONG, but=GONE),
+    "GET /v1/songs/{song_id}/upload": Row(UPLOADER, "upload", OWN),
     "POST /v1/songs/{song_id}/complete": Row(UPLOADER, "upload", OWN, ok=202),
     "GET /v1/songs/{song_id}": Row(SIGNED_IN, reach=SEEN),
     "GET /v1/songs/{song_id}/cover": Row(SIGNED_IN, reach=SEEN, ok=307),
@@ -155,6 +156,8 @@ ROWS = {
     "GET /v1/songs/{song_id}/renders/{render_id}/picture.svg": Row(SIGNED_IN, reach=SEEN),
     # --- Questions ---
     "GET /v1/queries": Row(SIGNED_IN),
+    "DELETE /v1/queries": Row(SIGNED_IN, "write", ok=204),
+    "DELETE /v1/queries/{query_id}": Row(SIGNED_IN, "write", ok=204, path={"query_id": "{unknown}"}),
     "POST /v1/queries": Row(SIGNED_IN, "identify", content=b"no audio, which is answered quickly"),
 }
 UNDOCUMENTED = {

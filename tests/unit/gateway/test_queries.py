@@ -139,3 +139,29 @@ async def test_history_goes_with_its_owner_and_nothing_is_added_by_who_is_gone(g
 
     assert await asked("me") == 0
     assert await asked("you") == 1
+
+
+async def test_of_a_recording_that_grows_the_last_answer_is_kept_and_people_clear_their_history(
+    gateway: Gateway,
+) -> None:
+    async def asked(user_id: str) -> list[str]:
+        kept, _ = await gateway.service.history(user_id, limit=200, cursor=None)
+        return [one.query_id for one in kept]
+
+    async def ask(user_id: str, replaces: str | None = None) -> str:
+        answer = await gateway.service.identify(user_id, b"clip", deadline_ms=5_000, replaces=replaces)
+        return answer.query_id
+
+    shorter = await ask("me")
+    longer = await ask("me", replaces=shorter)
+    other = await ask("me")
+    yours = await ask("you", replaces=other)
+    assert await asked("me") == [other, longer]
+
+    await gateway.service.remove("you", other)
+    await gateway.service.remove("me", longer)
+    assert await asked("me") == [other]
+
+    await gateway.service.clear("me")
+    assert (await asked("me"), await asked("you")) == ([], [yours])
+    assert [await ask("me")] == await asked("me")
