@@ -52,7 +52,8 @@ def run_script(project: Path, script: str) -> None:
         The packages did not come, or the script failed.
     """
     modules, link = node_modules(project), project / "node_modules"
-    if link.is_symlink() or not link.exists():  # a folder is of somebody who uses npm by hand
+    is_folder = link.is_dir() and not link.is_symlink()  # of somebody who uses npm by hand
+    if not is_folder and link.resolve() != modules.resolve():
         link.unlink(missing_ok=True)
         link.symlink_to(modules)
     npm = _npm()

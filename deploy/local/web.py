@@ -36,11 +36,12 @@ def _sources() -> list[Path]:
 
 
 def main() -> None:
-    """Build the pages if they are stale; or build and check them."""
+    """Build the pages if something is newer than they are, or run another script of `web/package.json`."""
+    [script] = sys.argv[1:]
     try:
         built_pages()
-        if sys.argv[1:] == ["check"]:
-            run_script(WEB, "check")
+        if script != "build":
+            run_script(WEB, script)
     except StartFailed as error:
         raise SystemExit(str(error)) from None
 

@@ -1,27 +1,30 @@
 // Which page does an address lead to, and who may open it?
-import type { ComponentType } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from "preact-iso";
+import { exec } from "preact-iso/router";
 import { asProblem } from "./api/problems";
 import { NotFound } from "./pages/not-found";
-import { type PageEntry, routes } from "./routes";
+import { routes } from "./routes";
 import { state } from "./session/session";
 import { PageSkeleton, Unreachable } from "./shell/page";
 import { Shell } from "./shell/shell";
 
-const ways = routes.map(({ path, access, load }) => ({ path, component: guarded(access, lazy(load)) }));
+const contents = routes.map(({ path, load }) => ({ path, component: lazy(load) }));
 
 export function App() {
   return (
     <LocationProvider>
       <Shell>
         <ErrorBoundary onError={asProblem}>
-          <Router>
-            {ways.map(({ path, component }) => (
-              <Route key={path} path={path} component={component} />
-            ))}
-            <Route default component={NotFound} />
-          </Router>
+          <Gate>
+            <Router>
+              {contents.map(({ path, component }) => (
+                <Route key={path} path={path} component={component} />
+              ))}
+              <Route default component={NotFound} />
+            </Router>
+          </Gate>
         </ErrorBoundary>
       </Shell>
     </LocationProvider>
@@ -29,23 +32,22 @@ export function App() {
 }
 
 /** The page for those whom it is for; others are sent where they belong, and come back afterwards. */
-function guarded(access: PageEntry["access"], Content: ComponentType): ComponentType {
-  return () => {
-    const { path, url, query, route } = useLocation();
-    const now = state.value;
-    const elsewhere =
-      access === "members" && now === "signed-out"
-        ? `/login${path === "/" ? "" : `?to=${encodeURIComponent(url)}`}`
-        : access === "strangers" && now === "signed-in"
-          ? ownPath(query.to)
-          : null;
-    useEffect(() => {
-      if (elsewhere !== null) route(elsewhere, true);
-    }, [elsewhere, route]);
-    if (now === "unreachable") return <Unreachable />;
-    if (elsewhere !== null || (now === "starting" && access === "members")) return <PageSkeleton />;
-    return <Content />;
-  };
+function Gate({ children }: { children: ComponentChildren }) {
+  const { path, url, query, route } = useLocation();
+  const access = routes.find((page) => exec(path, page.path))?.access;
+  const now = state.value;
+  const elsewhere =
+    access === "members" && now === "signed-out"
+      ? `/login${path === "/" ? "" : `?to=${encodeURIComponent(url)}`}`
+      : access === "strangers" && now === "signed-in"
+        ? ownPath(query.to)
+        : null;
+  useEffect(() => {
+    if (elsewhere !== null) route(elsewhere, true);
+  }, [elsewhere, route]);
+  if (access && now === "unreachable") return <Unreachable />;
+  if (elsewhere !== null || (access === "members" && now === "starting")) return <PageSkeleton />;
+  return children;
 }
 
 /** Where to go after login; never to another site, whatever an address says. */

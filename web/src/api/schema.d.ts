@@ -546,9 +546,36 @@ export interface paths {
         /**
          * Identify
          * @description Name the song of a clip, say where in the song it is, or say that it is not known.
+         *
+         *     Whoever asks again about more of the same recording says which question this one `replaces`, so that only the
+         *     last one stays among those that were asked.
          */
         post: operations["identify_v1_queries_post"];
-        delete?: never;
+        /**
+         * Clear
+         * @description Forget all that you have asked.
+         */
+        delete: operations["clear_v1_queries_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/queries/{query_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Forget one thing that you have asked.
+         */
+        delete: operations["remove_v1_queries__query_id__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -872,6 +899,26 @@ export interface paths {
          * @description Return where the song can be played: as it was uploaded and, once packaged, adaptively.
          */
         get: operations["stream_v1_songs__song_id__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/songs/{song_id}/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Upload
+         * @description Return fresh presigned requests for an upload that broke off, and which parts have arrived.
+         */
+        get: operations["upload_v1_songs__song_id__upload_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1461,6 +1508,11 @@ export interface components {
          */
         MultipartUpload: {
             /**
+             * Arrived
+             * @description Numbers of the parts that are stored already; send the others.
+             */
+            arrived: number[];
+            /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
@@ -1759,7 +1811,7 @@ export interface components {
             song: components["schemas"]["SongBody"];
             /**
              * Upload
-             * @description Null where an earlier request with the same key made the song, and its bytes have arrived.
+             * @description Null where the bytes have arrived and were taken over: there is nothing to send any more.
              */
             upload: (components["schemas"]["SingleUpload"] | components["schemas"]["MultipartUpload"]) | null;
         };
@@ -2164,13 +2216,21 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyList"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2198,13 +2258,21 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedApiKey"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2228,13 +2296,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2260,13 +2336,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2290,13 +2374,21 @@ export interface operations {
                     "application/json": components["schemas"]["InviteList"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2324,13 +2416,21 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedInvite"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2354,13 +2454,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2386,13 +2494,21 @@ export interface operations {
                     };
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2422,13 +2538,21 @@ export interface operations {
                     "application/json": components["schemas"]["TokenPair"] | components["schemas"]["AccessToken"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2454,13 +2578,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2482,13 +2614,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2512,13 +2652,21 @@ export interface operations {
                     "application/json": components["schemas"]["Account"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2544,13 +2692,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2578,13 +2734,21 @@ export interface operations {
                     "application/json": components["schemas"]["TokenPair"] | components["schemas"]["AccessToken"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2608,13 +2772,21 @@ export interface operations {
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2638,13 +2810,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2672,13 +2852,21 @@ export interface operations {
                     "application/json": components["schemas"]["Account"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2706,13 +2894,21 @@ export interface operations {
                     "application/json": components["schemas"]["AccessToken"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2723,7 +2919,7 @@ export interface operations {
             query?: {
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -2740,13 +2936,21 @@ export interface operations {
                     "application/json": components["schemas"]["UserPage"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2770,13 +2974,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2806,13 +3018,21 @@ export interface operations {
                     "application/json": components["schemas"]["UserBody"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2836,13 +3056,21 @@ export interface operations {
                     "application/json": components["schemas"]["ChosenPreset"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2870,13 +3098,21 @@ export interface operations {
                     "application/json": components["schemas"]["ChosenPreset"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2900,13 +3136,21 @@ export interface operations {
                     "application/json": components["schemas"]["PresetList"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2933,13 +3177,21 @@ export interface operations {
                     "application/json": components["schemas"]["PresetBody"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -2950,9 +3202,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The `ETag` of the version that is changed, or `*` for any. */
-                "if-match"?: string | null;
+                "if-match"?: string;
                 /** @description `*`: only if there is none of this name. */
-                "if-none-match"?: string | null;
+                "if-none-match"?: "*";
             };
             path: {
                 /** @description For example `vocal` or `My car`. */
@@ -2990,7 +3242,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PresetProblem"];
                     "application/problem+json": components["schemas"]["PresetProblem"];
                 };
             };
@@ -3000,17 +3251,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PresetProblem"];
                     "application/problem+json": components["schemas"]["PresetProblem"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3021,7 +3279,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The `ETag` of the version that is changed, or `*` for any. */
-                "if-match"?: string | null;
+                "if-match"?: string;
             };
             path: {
                 /** @description For example `vocal` or `My car`. */
@@ -3044,7 +3302,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PresetProblem"];
                     "application/problem+json": components["schemas"]["PresetProblem"];
                 };
             };
@@ -3054,17 +3311,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PresetProblem"];
                     "application/problem+json": components["schemas"]["PresetProblem"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3080,23 +3344,23 @@ export interface operations {
                 /** @description High shelf at 8 kHz, in dB. */
                 treble_db?: number;
                 /** @description Removes what is lower, in Hz. */
-                high_pass_hz?: number | null;
+                high_pass_hz?: number;
                 /** @description Its steepness: 6 dB per octave and order. */
                 high_pass_order?: number;
                 /** @description Removes what is higher, in Hz. */
-                low_pass_hz?: number | null;
+                low_pass_hz?: number;
                 /** @description Its steepness: 6 dB per octave and order. */
                 low_pass_order?: number;
                 /** @description Lower corner of what a band-pass lets through, in Hz. */
-                band_pass_low_hz?: number | null;
+                band_pass_low_hz?: number;
                 /** @description Its upper corner, in Hz. */
-                band_pass_high_hz?: number | null;
+                band_pass_high_hz?: number;
                 /** @description Its steepness on either side: 6 dB per octave and order. */
                 band_pass_order?: number;
                 /** @description How much quieter everything is made, in dB; null takes exactly what the boosts need. */
-                headroom_db?: number | null;
+                headroom_db?: number;
                 /** @description Instead of settings. */
-                preset?: string | null;
+                preset?: string;
                 /** @description The rate that coefficients are for, in Hz. */
                 sample_rate_hz?: number;
             };
@@ -3115,13 +3379,21 @@ export interface operations {
                     "application/json": components["schemas"]["EqualizerResponse"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3137,23 +3409,23 @@ export interface operations {
                 /** @description High shelf at 8 kHz, in dB. */
                 treble_db?: number;
                 /** @description Removes what is lower, in Hz. */
-                high_pass_hz?: number | null;
+                high_pass_hz?: number;
                 /** @description Its steepness: 6 dB per octave and order. */
                 high_pass_order?: number;
                 /** @description Removes what is higher, in Hz. */
-                low_pass_hz?: number | null;
+                low_pass_hz?: number;
                 /** @description Its steepness: 6 dB per octave and order. */
                 low_pass_order?: number;
                 /** @description Lower corner of what a band-pass lets through, in Hz. */
-                band_pass_low_hz?: number | null;
+                band_pass_low_hz?: number;
                 /** @description Its upper corner, in Hz. */
-                band_pass_high_hz?: number | null;
+                band_pass_high_hz?: number;
                 /** @description Its steepness on either side: 6 dB per octave and order. */
                 band_pass_order?: number;
                 /** @description How much quieter everything is made, in dB; null takes exactly what the boosts need. */
-                headroom_db?: number | null;
+                headroom_db?: number;
                 /** @description Instead of settings. */
-                preset?: string | null;
+                preset?: string;
                 /** @description The rate that coefficients are for, in Hz. */
                 sample_rate_hz?: number;
             };
@@ -3172,13 +3444,21 @@ export interface operations {
                     "image/svg+xml": unknown;
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3203,15 +3483,26 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/dash+xml": unknown;
+                    "application/vnd.apple.mpegurl": unknown;
+                };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3239,13 +3530,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3255,7 +3554,7 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -3272,13 +3571,21 @@ export interface operations {
                     "application/json": components["schemas"]["AnswerPage"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3287,7 +3594,8 @@ export interface operations {
     identify_v1_queries_post: {
         parameters: {
             query?: {
-                deadline_ms?: number | null;
+                deadline_ms?: number;
+                replaces?: string;
             };
             header?: never;
             path?: never;
@@ -3310,13 +3618,95 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clear_v1_queries_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_v1_queries__query_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                query_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3327,13 +3717,13 @@ export interface operations {
             query?: {
                 /** @description Words, or beginnings of words. */
                 q?: string;
-                status?: components["schemas"]["Status"] | null;
+                status?: components["schemas"]["Status"];
                 artist?: string;
                 album?: string;
                 limit?: number;
                 /** @description Only songs of one's own. */
                 mine?: boolean;
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -3350,13 +3740,21 @@ export interface operations {
                     "application/json": components["schemas"]["SongPage"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3366,7 +3764,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                "idempotency-key"?: string | null;
+                "idempotency-key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3386,13 +3784,21 @@ export interface operations {
                     "application/json": components["schemas"]["RegisteredSong"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3416,13 +3822,21 @@ export interface operations {
                     "application/json": components["schemas"]["UsageBody"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3448,13 +3862,21 @@ export interface operations {
                     "application/json": components["schemas"]["SongBody"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3478,13 +3900,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3514,13 +3944,21 @@ export interface operations {
                     "application/json": components["schemas"]["SongBody"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3546,13 +3984,21 @@ export interface operations {
                     "application/json": components["schemas"]["SongBody"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3576,13 +4022,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3608,13 +4062,21 @@ export interface operations {
                     "application/json": components["schemas"]["ChosenPreset"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3644,13 +4106,21 @@ export interface operations {
                     "application/json": components["schemas"]["ChosenPreset"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3674,13 +4144,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3708,8 +4186,18 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/event-stream": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3724,7 +4212,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description What to aim at, in LUFS; by default a setting. */
-                target_lufs?: number | null;
+                target_lufs?: number;
             };
             header?: never;
             path: {
@@ -3752,13 +4240,21 @@ export interface operations {
                     "application/json": components["schemas"]["BeingMeasured"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3784,13 +4280,21 @@ export interface operations {
                     "application/json": components["schemas"]["PackageStatus"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3816,13 +4320,21 @@ export interface operations {
                     "application/json": components["schemas"]["PackageStatus"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3850,8 +4362,18 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/event-stream": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3895,13 +4417,21 @@ export interface operations {
                     "application/json": components["schemas"]["RenderBody"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3928,13 +4458,21 @@ export interface operations {
                     "application/json": components["schemas"]["RenderBody"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -3963,8 +4501,18 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/event-stream": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3996,13 +4544,21 @@ export interface operations {
                     "image/svg+xml": unknown;
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -4037,13 +4593,61 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_v1_songs__song_id__upload_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                song_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredSong"];
+                };
+            };
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -4078,13 +4682,21 @@ export interface operations {
                     "application/json": components["schemas"]["BeingMeasured"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -4119,13 +4731,21 @@ export interface operations {
                     "application/json": components["schemas"]["BeingMeasured"];
                 };
             };
-            /** @description A problem. */
-            default: {
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };

@@ -16,7 +16,7 @@ export const isSignedIn = computed(() => state.value === "signed-in");
 const MARK = "tunescout.session"; // whether there was a session, so that strangers cause no refused refresh
 const UNDER_WAY = "tunescout.refreshing"; // since when a refresh has been under way, for pages that follow a closed one
 const REFRESH_EARLY_MS = 60_000;
-const ANSWER_BY_MS = 3000;
+const ANSWER_BY_MS = 2000;
 const DEADLINE_MS = 15_000;
 const tabs = new BroadcastChannel("tunescout.session");
 

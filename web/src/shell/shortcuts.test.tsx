@@ -15,11 +15,7 @@ const press = (key: string, target: EventTarget = document.body, init: KeyboardE
 const show = (...names: string[]) =>
   act(() =>
     render(
-      <>
-        {names.map((name) => (
-          <Page key={name} name={name} />
-        ))}
-      </>,
+      names.map((name) => <Page key={name} name={name} />),
       document.body,
     ),
   );

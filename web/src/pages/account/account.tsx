@@ -14,10 +14,6 @@ import "./account.css";
 
 export default function AccountPage() {
   const out = useAction(logOut);
-  const everywhere = useAction(async () => {
-    await answer(api.POST("/v1/auth/logout-everywhere"));
-    leave();
-  });
   return (
     <Page
       title="Account"
@@ -33,13 +29,8 @@ export default function AccountPage() {
         {account.value?.role === "admin" && ", who runs this place"}
         {account.value?.role === "listener" && ", who may listen but not upload"}.
       </p>
-      <ProblemNote problem={out.problem ?? everywhere.problem} />
+      <ProblemNote problem={out.problem} />
       <Sessions />
-      <div>
-        <Button onClick={everywhere.run} isBusy={everywhere.isBusy}>
-          Log out everywhere
-        </Button>
-      </div>
       <Password />
       <End />
     </Page>

@@ -1,5 +1,6 @@
 // Where is this person signed in, and which of it should end?
 import { answer, api, type Schemas } from "../../api/client";
+import { leave } from "../../session/session";
 import { useAction } from "../../ui/action";
 import { Button } from "../../ui/button";
 import { useLoaded } from "../../ui/loaded";
@@ -18,11 +19,15 @@ export function Sessions() {
     toast({ words: "That session has ended. What it has open stops within minutes." });
     reload();
   });
+  const endAll = useAction(async () => {
+    await answer(api.POST("/v1/auth/logout-everywhere"));
+    leave();
+  });
   return (
     <section class="card stack" aria-labelledby="sessions">
       <h2 id="sessions">Where you are signed in</h2>
       <ProblemNote problem={problem} onRetry={reload} />
-      <ProblemNote problem={end.problem} />
+      <ProblemNote problem={end.problem ?? endAll.problem} />
       <ul class="sessions">
         {!value && !problem && (
           <li>
@@ -53,6 +58,11 @@ export function Sessions() {
           </li>
         ))}
       </ul>
+      <div>
+        <Button onClick={endAll.run} isBusy={endAll.isBusy}>
+          Log out everywhere
+        </Button>
+      </div>
     </section>
   );
 }
