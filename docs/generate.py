@@ -27,6 +27,9 @@ from pydantic_settings import BaseSettings
 import services
 import services.hosting
 import shared.runtime.settings
+from services.streaming.equalizer import EqualizerSettings, equalizer
+from services.streaming.equalizer_routes import EqualizerResponse
+from services.streaming.presets import BUILT_IN
 from shared.events import EVENTS, AnyReply, Event, Message
 from shared.messaging.bus import Subscription
 from shared.messaging.rabbit import describe
@@ -55,6 +58,7 @@ def documents() -> dict[str, str]:
         "settings.md": settings,
         "asyncapi.json": _as_json(describe(heard)),
         "openapi.json": _as_json(api),
+        "equalizer-responses.json": json.dumps(equalizer_responses()) + "\n",
     }
 
 
@@ -88,6 +92,32 @@ def main() -> None:
 
 def _as_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+# --- The equalizer --------------------------------------------------------------------------------------------------
+
+_REMARKABLE = {
+    "everything": EqualizerSettings(
+        bass_db=10, mid_db=-7.5, treble_db=6, high_pass_hz=20, high_pass_order=8, low_pass_hz=18_000, headroom_db=3
+    ),
+    "narrow band": EqualizerSettings(band_pass_low_hz=900, band_pass_high_hz=1_000, band_pass_order=8),
+    "wide band": EqualizerSettings(band_pass_low_hz=20, band_pass_high_hz=20_000, band_pass_order=2),
+}
+"""Beside the presets: what a second implementation is most likely to get wrong."""
+
+
+def equalizer_responses() -> dict[str, Any]:
+    """Return what the equalizer does with each preset, and more, for whoever computes the same elsewhere."""
+    responses = []
+    for number, (name, settings) in enumerate({**BUILT_IN, **_REMARKABLE}.items()):
+        worked_out = equalizer(settings, (44_100, 48_000)[number % 2])
+        body = EqualizerResponse.of(settings, worked_out).model_dump(
+            include={"sample_rate_hz", "headroom_db", "response_db"}
+        )
+        body["headroom_db"] = round(body["headroom_db"], 6)
+        body["response_db"] = [round(level, 3) for level in body["response_db"]]
+        responses.append({"name": name, "settings": settings.model_dump(exclude_defaults=True), **body})
+    return {"responses": responses}
 
 
 # --- Events ---------------------------------------------------------------------------------------------------------
