@@ -38,7 +38,7 @@ It needs no Node.js on this machine.</p>
 class _OfPages(StringConvertor):
     """A path that is not the API's; there, an unknown address or method must stay the problem that it is."""
 
-    regex = r"(?!v1(?:/|$)|blobs(?:/|$)|(?:live|ready|metrics|openapi\.json)$).*"
+    regex = r"(?!(?:v1|blobs|live|ready|metrics|openapi\.json)(?:/|$)).*"
 
 
 register_url_convertor("of_pages", _OfPages())
