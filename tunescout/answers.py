@@ -92,6 +92,7 @@ class MultipartUpload(Said):
 
     kind: Literal["multipart"]
     parts: list[UploadPart]
+    arrived: list[int] = []
 
 
 class Registration(Said):

@@ -212,12 +212,11 @@ async def _hand_over(client: Client, file: AudioFile, watcher: Watcher, visibili
     idempotency_key = str(uuid4())
     for attempt in range(1, SIGNATURES + 1):
         registration = await client.register(known, idempotency_key=idempotency_key)
+        missing = list(_requests(registration, size_bytes))
         sent = _Sent(file, watcher, size_bytes)
+        sent.add(size_bytes - sum(end - begin for _, begin, end in missing))
         try:
-            await _together(
-                _put(client, file.path, request, begin, end, sent)
-                for request, begin, end in _requests(registration, size_bytes)
-            )
+            await _together(_put(client, file.path, request, begin, end, sent) for request, begin, end in missing)
             break
         except Rejected:
             # Signed URLs expire; registering again with the same key gives new ones for the same song.
@@ -233,7 +232,7 @@ def _content_type(path: Path) -> str | None:
 
 
 def _requests(registration: Registration, size_bytes: int) -> Iterator[tuple[UploadRequest, int, int]]:
-    """Iterate over the requests that store a file, with the range of bytes that each one carries."""
+    """Iterate over the requests that store what is missing of a file, with the range of bytes that each one carries."""
     if registration.upload is None:
         return
     if isinstance(registration.upload, SingleUpload):
@@ -241,7 +240,8 @@ def _requests(registration: Registration, size_bytes: int) -> Iterator[tuple[Upl
         return
     begin = 0
     for part in sorted(registration.upload.parts, key=lambda part: part.number):
-        yield part, begin, begin + part.size_bytes
+        if part.number not in registration.upload.arrived:
+            yield part, begin, begin + part.size_bytes
         begin += part.size_bytes
 
 

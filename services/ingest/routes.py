@@ -63,6 +63,13 @@ def routes(
         )
         return RegisteredSong.of(upload, await body(identity, upload.song), settings.part_bytes)
 
+    @router.get("/{song_id}/upload")
+    async def upload(identity: Uploader, song_id: SongId) -> RegisteredSong:
+        """Return fresh presigned requests for an upload that broke off, and which parts have arrived."""
+        await limits.take("upload", identity.user_id, per_minute=settings.uploads_per_minute)
+        going_on = await service.upload(identity, song_id)
+        return RegisteredSong.of(going_on, await body(identity, going_on.song), settings.part_bytes)
+
     @router.post("/{song_id}/complete", status_code=202)
     async def complete(identity: Uploader, song_id: SongId) -> SongBody:
         """Say that the bytes are uploaded. Safe to repeat."""

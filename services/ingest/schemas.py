@@ -116,6 +116,7 @@ class MultipartUpload(BaseModel):
     kind: Literal["multipart"] = "multipart"
     part_size_bytes: int
     parts: list[UploadPart]
+    arrived: list[int] = Field(description="Numbers of the parts that are stored already; send the others.")
 
 
 class DuplicateProof(BaseModel):
@@ -203,7 +204,7 @@ class RegisteredSong(BaseModel):
 
     song: SongBody
     upload: Annotated[SingleUpload | MultipartUpload, Field(discriminator="kind")] | None = Field(
-        description="Null where an earlier request with the same key made the song, and its bytes have arrived."
+        description="Null where the bytes have arrived and were taken over: there is nothing to send any more."
     )
 
     @classmethod
@@ -223,6 +224,7 @@ class RegisteredSong(BaseModel):
                     )
                     for part in upload.parts
                 ],
+                arrived=list(upload.arrived),
             )
         return cls(song=song, upload=way)
 

@@ -54,11 +54,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A registered song, and the requests that bring its bytes: one, or one for each part; none where they are here."""
+    """A registered song, and the requests that bring its bytes: one, or one for each part; none where they are here.
+
+    Attributes
+    ----------
+    arrived : tuple of int
+        Numbers of the parts that the store has already, whole.
+    """
 
     song: Song
     request: SignedRequest | None
     parts: tuple[Part, ...] = ()
+    arrived: tuple[int, ...] = ()
 
 
 class IngestService:
@@ -127,6 +134,7 @@ class IngestService:
                 song.upload_key, size_bytes=song.size_bytes, content_type=song.content_type, valid_s=valid_s
             )
             return Upload(song, request)
+        sizes_bytes = await self._blobs.arrived_parts(song.upload_key, song.upload_id)
         parts = []
         for number, start in enumerate(range(0, song.size_bytes, self._settings.part_bytes), start=1):
             size = min(self._settings.part_bytes, song.size_bytes - start)
@@ -134,7 +142,12 @@ class IngestService:
                 song.upload_key, song.upload_id, number, size_bytes=size, valid_s=valid_s
             )
             parts.append(Part(number, size, request))
-        return Upload(song, None, tuple(parts))
+        arrived = tuple(part.number for part in parts if sizes_bytes.get(part.number) == part.size_bytes)
+        return Upload(song, None, tuple(parts), arrived)
+
+    async def upload(self, owner: Identity, song_id: str) -> Upload:
+        """Return fresh requests that bring the bytes of a song, to go on with an upload that broke off."""
+        return await self._sign(await self._changeable(owner, song_id, by_admins=False))
 
     async def complete(self, owner: Identity, song_id: str) -> Song:
         """Take the uploaded bytes over; asking again changes nothing.

@@ -38,7 +38,11 @@ class IngestSettings(BaseSettings):
         1200, ge=1, le=60_000, description="Uploads that one user may register; more are refused with 429."
     )
     multipart_above_bytes: int = Field(16 * 1024**2, description="Uploads larger than this are made in parts.")
-    part_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2, description="Size of a part, in bytes.")
+    part_bytes: int = Field(
+        5 * 1024**2,
+        ge=5 * 1024**2,
+        description="Size of a part, in bytes. Parts that were on their way when an upload broke off are sent again.",
+    )
     upload_url_s: int = Field(900, description="Life of a presigned upload URL, in seconds.")
     comparison_deadline_s: float = Field(30.0, description="How long the index may take to compare a song, in seconds.")
     stuck_after_s: float = Field(

@@ -119,6 +119,9 @@ class BlobStore(Protocol):
     async def sign_part(self, key: str, upload_id: str, number: int, *, size_bytes: int, valid_s: int) -> SignedRequest:
         """Sign the upload of part `number` (from 1) of exactly this many bytes."""
 
+    async def arrived_parts(self, key: str, upload_id: str) -> Mapping[int, int]:
+        """Return the sizes in bytes of the parts that have arrived, by their numbers; none of an unknown upload."""
+
     async def complete_multipart(self, key: str, upload_id: str, *, size_bytes: int) -> None:
         """Join the parts that have arrived, as the store itself lists them. Repeating it is no error.
 

@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,6 +142,9 @@ class FolderStore:
         self, key: str, upload_id: str, number: int, *, size_bytes: int, valid_s: int
     ) -> SignedRequest:
         return self._sign("PUT", key, valid_s, size=str(size_bytes), upload=upload_id, part=str(number))
+
+    async def arrived_parts(self, key: str, upload_id: str) -> Mapping[int, int]:  # noqa: D102
+        return await self._run(self._arrived_parts, key, upload_id)
 
     async def complete_multipart(self, key: str, upload_id: str, *, size_bytes: int) -> None:  # noqa: D102
         await self._run(self._complete_multipart, key, upload_id, size_bytes)
@@ -310,6 +313,15 @@ class FolderStore:
             temp.replace(self._uploads / upload_id / f"{number:05}")
         except FileNotFoundError:
             raise Rejected("upload_unknown", "the upload was completed or given up", status=404) from None
+
+    def _arrived_parts(self, key: str, upload_id: str) -> Mapping[int, int]:
+        folder = self._upload_folder(upload_id)
+        try:
+            if json.loads((folder / "upload.json").read_text())["key"] != key:
+                return {}
+            return {int(path.name): path.stat().st_size for path in folder.iterdir() if path.name.isdigit()}
+        except FileNotFoundError:  # completed or given up
+            return {}
 
     def _complete_multipart(self, key: str, upload_id: str, size_bytes: int) -> None:
         folder = self._upload_folder(upload_id)

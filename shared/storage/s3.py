@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -126,6 +126,15 @@ class S3Store:
     ) -> SignedRequest:
         what = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
         return await self._sign("upload_part", key, valid_s, {}, **what)
+
+    async def arrived_parts(self, key: str, upload_id: str) -> Mapping[int, int]:  # noqa: D102
+        try:
+            parts = await self._call(self._parts, check_key(key), upload_id)
+        except ClientError as error:
+            if error_code(error) != "NoSuchUpload":
+                raise
+            return {}
+        return {number: part["Size"] for number, part in parts.items()}
 
     async def complete_multipart(self, key: str, upload_id: str, *, size_bytes: int) -> None:  # noqa: D102
         try:
@@ -283,13 +292,16 @@ class S3Store:
 
     def _complete_multipart(self, key: str, upload_id: str, size_bytes: int) -> None:
         upload = {"Bucket": self._bucket, "Key": key, "UploadId": upload_id}
-        pages = self._s3.get_paginator("list_parts").paginate(**upload)
-        arrived = [part for page in pages for part in page.get("Parts", ())]
-        # SeaweedFS lists a part that was sent twice, with other bytes, twice; the later one counts.
-        parts = {part["PartNumber"]: part for part in sorted(arrived, key=lambda part: part["LastModified"])}
+        parts = self._parts(key, upload_id)
         check_parts({number: part["Size"] for number, part in parts.items()}, size_bytes)
         listed = [{"PartNumber": number, "ETag": parts[number]["ETag"]} for number in sorted(parts)]
         self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": listed})
+
+    def _parts(self, key: str, upload_id: str) -> dict[int, dict[str, Any]]:
+        pages = self._s3.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=key, UploadId=upload_id)
+        arrived = [part for page in pages for part in page.get("Parts", ())]
+        # SeaweedFS lists a part that was sent twice, with other bytes, twice; the later one counts.
+        return {part["PartNumber"]: part for part in sorted(arrived, key=lambda part: part["LastModified"])}
 
     async def _sign(
         self, operation: str, key: str, valid_s: int, headers: dict[str, str], **what: object

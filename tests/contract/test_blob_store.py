@@ -396,11 +396,13 @@ class TestUploadsInParts:
         first, second, third = secrets.token_bytes(MIN_PART_BYTES), secrets.token_bytes(MIN_PART_BYTES + 7), b"rest"
         upload_id = await store.open_multipart(key, content_type="audio/flac")
         await self.upload(store, client, key, upload_id, first, second, third)
+        assert await store.arrived_parts(key, upload_id) == {1: len(first), 2: len(second), 3: len(third)}
         await self.upload(store, client, key, upload_id, first)  # its answer was lost, for example
         size_bytes = len(first + second + third)
         await self.refused(store, key, upload_id, size_bytes=size_bytes + 1)  # a part after these is missing
         await store.complete_multipart(key, upload_id, size_bytes=size_bytes)
         await store.complete_multipart(key, upload_id, size_bytes=size_bytes)
+        assert await store.arrived_parts(key, upload_id) == {}
         info = await store.head(key)
         assert info is not None
         assert (info.size_bytes, info.content_type) == (len(first + second + third), "audio/flac")
@@ -415,6 +417,8 @@ class TestUploadsInParts:
             signed = await store.sign_part(key, upload_id, number, size_bytes=4, valid_s=60)
             assert (await send(client, signed, b"data")).status_code == 200
         await self.refused(store, key, upload_id, size_bytes=4 * len(numbers))
+        assert await store.arrived_parts(key, upload_id) == dict.fromkeys(numbers, 4)
+        assert await store.arrived_parts(f"{key}x", upload_id) == {}
         await store.abort_multipart(key, upload_id)
 
     async def test_a_small_part_before_the_last_is_refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.songs import Status
 from services.ingest.store import SongStore
 from shared.catalogue import SONGS
+from shared.errors import Rejected
 from shared.events import SongDeleted, SongFingerprintFailed, SongUploaded, Tags
 from shared.messaging.bus import Subscription
 from shared.messaging.inbox import ReplyInbox
@@ -73,6 +74,21 @@ async def test_registration_that_is_repeated_begins_no_second_upload(parts: Part
 
     assert again.song == first.song
     assert [one.name for one in parts.uploads.iterdir()] == [first.song.upload_id]
+
+
+async def test_upload_that_broke_off_tells_its_owner_which_parts_arrived_whole(parts: Parts) -> None:
+    song = (await parts.register(LARGE)).song
+    folder = parts.uploads / str(song.upload_id)
+    (folder / "00002").write_bytes(bytes(IngestSettings().part_bytes))
+    (folder / "00003").write_bytes(b"of another size")
+
+    going_on = await parts.service.upload(OWNER, song.song_id)
+
+    assert (going_on.song, going_on.arrived) == (song, (2,))
+    assert [part.number for part in going_on.parts] == [1, 2, 3, 4]
+    with pytest.raises(Rejected) as refusal:
+        await parts.service.upload(replace(OWNER, user_id="another"), song.song_id)
+    assert refusal.value.code == "song_not_found"
 
 
 async def test_deleting_an_unfinished_song_removes_the_parts_that_have_arrived(parts: Parts) -> None:

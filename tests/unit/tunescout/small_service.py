@@ -119,7 +119,8 @@ class SmallService:
             return {"song": song, "upload": {"kind": "single", "request": signed | {"url": f"{base}/1"}}}
         sizes = [min(PART_BYTES, body["size_bytes"] - begin) for begin in range(0, body["size_bytes"], PART_BYTES)]
         parts = [signed | {"number": n, "size_bytes": s, "url": f"{base}/{n}"} for n, s in enumerate(sizes, 1)]
-        return {"song": song, "upload": {"kind": "multipart", "part_size_bytes": PART_BYTES, "parts": parts}}
+        upload = {"kind": "multipart", "part_size_bytes": PART_BYTES, "parts": parts}
+        return {"song": song, "upload": upload | {"arrived": sorted(self.stored.get(song_id, {}))}}
 
     async def _put(self, song_id: str, number: int, request: Request) -> Response:
         assert "Authorization" not in request.headers

@@ -123,6 +123,16 @@ async def test_expired_upload_url_is_replaced_without_a_second_song(service: Sma
     assert len(service.songs) == 1
 
 
+async def test_part_that_has_arrived_is_not_sent_again(service: SmallService, tmp_path: Path) -> None:
+    content = bytes(range(251)) * ((3 * PART_BYTES + 12_345) // 251)
+    (tmp_path / "large.flac").write_bytes(content)
+    service.stored["song-1"] = {2: content[PART_BYTES : 2 * PART_BYTES]}
+    watcher = await imported(service, [AudioFile(tmp_path / "large.flac")])
+    assert watcher.summary()["ready"] == 1
+    assert service.calls["PUT /store/song-1/2"] == 0
+    assert service.bytes_of("song-1") == content
+
+
 async def test_broken_stream_of_events_is_taken_up_again(service: SmallService, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"one")
     service.broken_streams = 1
