@@ -51,7 +51,7 @@ def _correct(operation: Document) -> None:
     for response in operation["responses"].values():
         content = response.get("content", {})
         if _PROBLEM in content:
-            content.pop("application/json", None)
+            response["content"] = {_PROBLEM: content[_PROBLEM]}
 
 
 def _leave_out_null(schema: Document) -> None:

@@ -25,6 +25,12 @@ def test_a_generated_document_is_up_to_date(name: str, said: dict[str, str]) -> 
     assert committed == said[name], "run `make docs` and commit what it writes"
 
 
+def test_the_pages_know_every_address_of_the_api() -> None:
+    known = (generate.FOLDER.parent / "web" / "src" / "api" / "schema.d.ts").read_text()
+
+    assert [path for path in openapi()["paths"] if f'"{path}"' not in known] == [], "run `npm run api` in web/"
+
+
 def test_every_setting_says_what_it_is() -> None:
     silent = [
         variable.name

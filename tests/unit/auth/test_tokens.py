@@ -251,3 +251,10 @@ async def test_a_key_is_shown_once_and_worthless_once_revoked(served: Served, cl
     assert (await client.post("/v1/auth/token", json={"api_key": text + "x"})).status_code == 401
     await client.delete(f"/v1/auth/api-keys/{created['key_id']}", headers=bearer(ada))
     assert (await client.post("/v1/auth/token", json={"api_key": text})).status_code == 401
+
+
+async def test_a_key_names_each_scope_once(client: httpx.AsyncClient) -> None:
+    ada = await newcomer(client, "ada")
+    twice = {"name": "radio", "scopes": ["read", "read"]}
+
+    assert (await client.post("/v1/auth/api-keys", json=twice, headers=bearer(ada))).status_code == 422

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from services.ingest.schemas import NewSong
 from services.ingest.songs import Song, Status
 from services.ingest.words import matches, words_of
 from shared.errors import Rejected
@@ -15,6 +17,12 @@ from shared.events import Tags
 def new_song(typed: Tags | None = None, tags: Tags | None = None) -> Song:
     created_at = "2026-01-01T00:00:00+00:00"
     return Song("id", "owner", "song.mp3", 1000, "audio/mpeg", created_at, typed or Tags(), tags or Tags())
+
+
+@given(st.sampled_from(["size_bytes", "year"]), st.booleans() | st.integers(1000, 9999).map(str))
+def test_number_of_a_new_song_is_a_number(field: str, given: object) -> None:
+    with pytest.raises(ValidationError, match="this is no number"):
+        NewSong.model_validate({"file_name": "song.mp3", "size_bytes": 1000, field: given})
 
 
 @given(st.lists(st.sampled_from(Status), max_size=12))

@@ -82,7 +82,8 @@ async def test_names_that_cannot_be_shown_are_refused(listener: httpx.AsyncClien
 
 
 async def test_settings_that_cannot_be_are_refused(listener: httpx.AsyncClient) -> None:
-    for settings in ({"bass_db": 11}, {"bass_db": 0.25}, {"band_pass_low_hz": 100}, {"gain": 1}):
+    beyond: list[dict[str, object]] = [{"bass_db": 11}, {"bass_db": 0.25}, {"bass_db": 1e-152}]
+    for settings in (*beyond, {"bass_db": "3"}, {"bass_db": True}, {"band_pass_low_hz": 100}, {"gain": 1}):
         assert (await listener.put(f"{PRESETS}/wrong", json=settings)).status_code == 422
 
 
