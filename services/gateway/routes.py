@@ -15,6 +15,8 @@ from shared.runtime.identity import Asking, SignedIn
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
 
+QUERY_ID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
+"""A ULID; in the partition of a person are other things too, which are no questions of theirs."""
 RECEIVE_DEADLINE_S = 60.0
 """How long a clip may take to arrive: meanwhile it holds a place."""
 
@@ -39,7 +41,7 @@ def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings)
         identity: Asking,
         request: Request,
         deadline_ms: Annotated[int | None, Query(ge=100, le=settings.max_deadline_ms)] = None,
-        replaces: Annotated[str | None, Query(max_length=64)] = None,
+        replaces: Annotated[str | None, Query(pattern=QUERY_ID)] = None,
     ) -> Answer:
         """Name the song of a clip, say where in the song it is, or say that it is not known.
 
@@ -67,7 +69,7 @@ def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings)
         await service.clear(identity.user_id)
 
     @router.delete("/{query_id}", status_code=204)
-    async def remove(identity: SignedIn, query_id: Annotated[str, Path(max_length=64)]) -> None:
+    async def remove(identity: SignedIn, query_id: Annotated[str, Path(pattern=QUERY_ID)]) -> None:
         """Forget one thing that you have asked."""
         await service.remove(identity.user_id, query_id)
 
