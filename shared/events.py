@@ -188,6 +188,7 @@ class QuerySubmitted(Question):
     name: ClassVar[str] = "query.submitted"
     clip: bytes | None = None
     clip_key: str | None = None
+    explain: bool = Field(default=False, description="Whether matches tell which peaks they have in common.")
 
 
 class QueryFingerprinted(Question):
@@ -195,6 +196,7 @@ class QueryFingerprinted(Question):
 
     name: ClassVar[str] = "query.fingerprinted"
     fingerprint: bytes = Field(description="Packed `shared.fingerprint.Fingerprint` at query density.")
+    explain: bool = Field(default=False, description="Whether matches tell which peaks they have in common.")
 
 
 class SongComparisonRequested(Question):
@@ -275,6 +277,21 @@ class ShardRef(Message):
         return Shard(self.index, self.count)
 
 
+class Peaks(Message):
+    """Peaks of a spectrogram, column by column, sorted by time."""
+
+    times_ms: tuple[int, ...] = Field(description="Where in the song each peak is, or would be.")
+    frequencies_hz: tuple[int, ...]
+    is_common: tuple[bool, ...] = Field(description="Whether the other recording has a peak next to it.")
+
+
+class AlignedPeaks(Message):
+    """Some seconds of a song and of a clip, laid over one another."""
+
+    song: Peaks
+    clip: Peaks
+
+
 class Match(Message):
     """A song that shares aligned hashes with a clip. Times are in milliseconds."""
 
@@ -291,6 +308,7 @@ class Match(Message):
     time_skew: float = Field(default=1.0, description="Speed of the clip relative to the song; 1.02 is 2 % fast.")
     pitch_skew: float = Field(default=1.0, description="Pitch of the clip relative to the song; 1.06 is a semitone up.")
     aligned_hashes: int = Field(description="Peaks of the song that are heard in the clip.")
+    aligned: AlignedPeaks | None = Field(default=None, description="Some of them, of an answer that is explained.")
 
 
 class Comparison(Message):

@@ -152,6 +152,7 @@ class FingerprintService:
             deadline=event.deadline,
             reply_to=event.reply_to,
             fingerprint=fingerprint.pack(),
+            explain=event.explain,
         )
         return question, ClipHeard(query_id=event.query_id, duration_ms=round(fingerprint.duration_s * 1000))
 

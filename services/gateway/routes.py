@@ -42,16 +42,20 @@ def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings)
         request: Request,
         deadline_ms: Annotated[int | None, Query(ge=100, le=settings.max_deadline_ms)] = None,
         replaces: Annotated[str | None, Query(pattern=QUERY_ID)] = None,
+        explain: bool = False,
     ) -> Answer:
         """Name the song of a clip, say where in the song it is, or say that it is not known.
 
         Whoever asks again about more of the same recording says which question this one `replaces`, so that only the
-        last one stays among those that were asked.
+        last one stays among those that were asked. With `explain` a match tells which peaks
+        of the song are in the clip.
         """
         await limits.take("identify", identity.user_id, per_minute=settings.questions_per_minute)
         with service.place(deadline_ms):
             clip = await _read(request, settings.max_clip_bytes)
-            return await service.identify(identity.user_id, clip, deadline_ms=deadline_ms, replaces=replaces)
+            return await service.identify(
+                identity.user_id, clip, deadline_ms=deadline_ms, replaces=replaces, explain=explain
+            )
 
     @router.get("")
     async def history(

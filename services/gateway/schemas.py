@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from shared.catalogue import LibraryEntry
-from shared.events import Match
+from shared.events import AlignedPeaks, Match
 
 
 class MatchedSong(BaseModel):
@@ -37,6 +37,9 @@ class ClipMatch(BaseModel):
     song_end_ms: int
     time_skew: float = Field(description="Speed of the clip relative to the song; 1.02 is 2 % fast.")
     pitch_skew: float = Field(1.0, description="Pitch of the clip relative to the song; 1.06 is a semitone up.")
+    aligned: AlignedPeaks | None = Field(
+        None, description="What the clip and the song have in common, for a question with `explain`; it is not kept."
+    )
 
     @classmethod
     def of(cls, match: Match, song: LibraryEntry, clip_ms: int) -> ClipMatch:
@@ -62,6 +65,7 @@ class ClipMatch(BaseModel):
             song_end_ms=match.song_end_ms,
             time_skew=match.time_skew,
             pitch_skew=match.pitch_skew,
+            aligned=match.aligned,
         )
 
 

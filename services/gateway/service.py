@@ -60,7 +60,13 @@ class QueryService:
         return self._admission.place(self._deadline_ms(deadline_ms) / 1000)
 
     async def identify(
-        self, user_id: str, clip: bytes, *, deadline_ms: int | None, replaces: str | None = None
+        self,
+        user_id: str,
+        clip: bytes,
+        *,
+        deadline_ms: int | None,
+        replaces: str | None = None,
+        explain: bool = False,
     ) -> Answer:
         """Name the song of a clip, or say honestly that it is not known.
 
@@ -68,6 +74,8 @@ class QueryService:
         ----------
         replaces : str, optional
             An earlier question about less of the same recording, whose answer need not be kept any more.
+        explain : bool
+            Whether the answer tells which peaks of the clip and of the song lie together.
 
         Raises
         ------
@@ -80,7 +88,8 @@ class QueryService:
             raise Rejected("empty_clip", "the request has no audio in its body")
         asked_at, among = datetime.now(UTC), self._admission.under_way
         query_id = str(ULID())
-        replies = await self._ask(query_id, clip, asked_at + timedelta(milliseconds=self._deadline_ms(deadline_ms)))
+        deadline = asked_at + timedelta(milliseconds=self._deadline_ms(deadline_ms))
+        replies = await self._ask(query_id, clip, deadline, explain=explain)
         if is_complete(replies):  # what a silent shard makes late says nothing about the others
             self._admission.learn((datetime.now(UTC) - asked_at).total_seconds(), among)
         songs = await self._library.get_visible(proposed(replies), user_id)
@@ -94,7 +103,7 @@ class QueryService:
     def _deadline_ms(self, asked: int | None) -> int:
         return min(asked or self._settings.default_deadline_ms, self._settings.max_deadline_ms)
 
-    async def _ask(self, query_id: str, clip: bytes, deadline: datetime) -> list[Reply]:
+    async def _ask(self, query_id: str, clip: bytes, deadline: datetime, *, explain: bool) -> list[Reply]:
         clip_key = f"{CLIPS}{query_id}" if len(clip) > self._settings.inline_clip_bytes else None
         question = QuerySubmitted(
             query_id=query_id,
@@ -102,6 +111,7 @@ class QueryService:
             reply_to=self._inbox.address,
             clip=clip if clip_key is None else None,
             clip_key=clip_key,
+            explain=explain,
         )
 
         async def send() -> None:

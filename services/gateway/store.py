@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
+from pydantic.main import IncEx
+
 from services.gateway.schemas import Answer
 from shared.storage.personal import PersonalItems, personal_partition
 from shared.storage.tables import Key, Table, TableSpec
 
 QUERIES = TableSpec("queries", expiry="expires_at")
+_NOT_KEPT: IncEx = {"match": {"aligned"}, "alternatives": {"__all__": {"aligned"}}}
 
 
 class QueryStore:
@@ -25,7 +28,7 @@ class QueryStore:
             {
                 "pk": personal_partition(user_id),
                 "sk": answer.query_id,
-                "answer": answer.model_dump_json(),
+                "answer": answer.model_dump_json(exclude=_NOT_KEPT),
                 "expires_at": int(time.time()) + self._life_s,
             }
         )

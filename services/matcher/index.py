@@ -28,6 +28,7 @@ from services.matcher import merge
 from services.matcher.array_file import DamagedError
 from services.matcher.comparison import Agreement, agreements
 from services.matcher.disk import DISK, Disk
+from services.matcher.explanation import aligned_peaks
 from services.matcher.landmarks import song_landmarks
 from services.matcher.manifest import (
     MANIFEST,
@@ -367,7 +368,9 @@ class Index:
                 if segment.alive[row]:
                     yield segment.table.song_id(row), int(segment.table.revisions[row])
 
-    def search(self, clip: Fingerprint, *, limit: int = 5, catalogue_size: int | None = None) -> list[Match]:
+    def search(
+        self, clip: Fingerprint, *, limit: int = 5, catalogue_size: int | None = None, explain: bool = False
+    ) -> list[Match]:
         """Return the songs that a clip may be from, best first.
 
         Parameters
@@ -378,6 +381,8 @@ class Index:
             How many songs to return at most.
         catalogue_size : int, optional
             Songs in the whole catalogue, where this index holds a part of it: the more songs, the likelier is chance.
+        explain : bool
+            Whether each answer tells which peaks lie together.
 
         Raises
         ------
@@ -387,9 +392,15 @@ class Index:
         size = self.song_count if catalogue_size is None else catalogue_size
         places = best_places(self._segments, _comparable(clip), answer_threshold(size))
         scores = [place.score for place in places]
-        return [
+        matches = [
             _match(place, max(scores[:rank] + scores[rank + 1 :][:1], default=0.0), size)
             for rank, place in enumerate(places[:limit])
+        ]
+        if not explain:
+            return matches
+        return [
+            match.model_copy(update={"aligned": aligned_peaks(place, clip)}) if match.is_answer else match
+            for match, place in zip(matches, places, strict=False)
         ]
 
     def compare(

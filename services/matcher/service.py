@@ -50,7 +50,9 @@ class MatcherService:
         async def answer() -> Reply:
             clip = Fingerprint.unpack(event.fingerprint)
             matches: list[Match] = await self._compute(
-                lambda: self._replica.index.search(clip, limit=CANDIDATES, catalogue_size=self._catalogue_size())
+                lambda: self._replica.index.search(
+                    clip, limit=CANDIDATES, catalogue_size=self._catalogue_size(), explain=event.explain
+                )
             )
             return ShardMatches(
                 query_id=event.query_id,

@@ -207,3 +207,23 @@ def test_searches_go_on_while_songs_come_and_go_and_segments_are_merged_and_save
     for number, song in enumerate(passing):
         found = any(match.is_answer for match in saved.search(excerpt(song, 5, 10)))
         assert found == (f"passing {number}" in index)
+
+
+def test_explained_answer_shows_peaks_of_the_clip_at_those_of_the_song_that_they_prove() -> None:
+    index, song = Index(), SONGS[0, 0]
+    index.add("song", 0, song)
+    clip = excerpt(song, 5, 10)
+
+    explained = index.search(clip, explain=True)[0]
+
+    assert explained.model_copy(update={"aligned": None}) == index.search(clip)[0]
+    assert explained.aligned is not None
+    of_song, of_clip = explained.aligned.song, explained.aligned.clip
+    assert all(of_song.is_common)
+    assert len(of_song.times_ms) > 100
+    assert set(zip(of_song.times_ms, of_song.frequencies_hz, strict=True)) <= set(
+        zip(of_clip.times_ms, of_clip.frequencies_hz, strict=True)
+    )
+    assert 5_000 <= of_song.times_ms[0] < of_song.times_ms[-1] <= of_song.times_ms[0] + 6_100 <= 15_000
+
+    assert index.search(random_fingerprint(9, 10.0), explain=True) == index.search(random_fingerprint(9, 10.0))

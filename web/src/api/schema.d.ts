@@ -548,7 +548,8 @@ export interface paths {
          * @description Name the song of a clip, say where in the song it is, or say that it is not known.
          *
          *     Whoever asks again about more of the same recording says which question this one `replaces`, so that only the
-         *     last one stays among those that were asked.
+         *     last one stays among those that were asked. With `explain` a match tells which peaks
+         *     of the song are in the clip.
          */
         post: operations["identify_v1_queries_post"];
         /**
@@ -999,6 +1000,14 @@ export interface components {
             username: string;
         };
         /**
+         * AlignedPeaks
+         * @description Some seconds of a song and of a clip, laid over one another.
+         */
+        AlignedPeaks: {
+            clip: components["schemas"]["Peaks"];
+            song: components["schemas"]["Peaks"];
+        };
+        /**
          * Amount
          * @description How much of something is used, and how much may be.
          */
@@ -1144,6 +1153,8 @@ export interface components {
          * @description Which song a clip is from, and where. All times in milliseconds.
          */
         ClipMatch: {
+            /** @description What the clip and the song have in common, for a question with `explain`; it is not kept. */
+            aligned?: components["schemas"]["AlignedPeaks"] | null;
             /**
              * Clip Begin Ms
              * @description Matched part of the clip.
@@ -1693,6 +1704,24 @@ export interface components {
             new_password: string;
             /** Old Password */
             old_password: string;
+        };
+        /**
+         * Peaks
+         * @description Peaks of a spectrogram, column by column, sorted by time.
+         */
+        Peaks: {
+            /** Frequencies Hz */
+            frequencies_hz: number[];
+            /**
+             * Is Common
+             * @description Whether the other recording has a peak next to it.
+             */
+            is_common: boolean[];
+            /**
+             * Times Ms
+             * @description Where in the song each peak is, or would be.
+             */
+            times_ms: number[];
         };
         /**
          * PresetBody
@@ -3596,6 +3625,7 @@ export interface operations {
             query?: {
                 deadline_ms?: number;
                 replaces?: string;
+                explain?: boolean;
             };
             header?: never;
             path?: never;
@@ -4193,7 +4223,6 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
-                    "text/event-stream": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is refused; `code` says why. */
@@ -4203,7 +4232,6 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
-                    "text/event-stream": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4369,7 +4397,6 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
-                    "text/event-stream": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is refused; `code` says why. */
@@ -4379,7 +4406,6 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
-                    "text/event-stream": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4508,7 +4534,6 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
-                    "text/event-stream": components["schemas"]["Problem"];
                 };
             };
             /** @description The request is refused; `code` says why. */
@@ -4518,7 +4543,6 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
-                    "text/event-stream": components["schemas"]["Problem"];
                 };
             };
         };
