@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-
-from pydantic.main import IncEx
+from typing import Any
 
 from services.gateway.schemas import Answer
 from shared.storage.personal import PersonalItems, personal_partition
 from shared.storage.tables import Key, Table, TableSpec
 
 QUERIES = TableSpec("queries", expiry="expires_at")
-_NOT_KEPT: IncEx = {"match": {"aligned"}, "alternatives": {"__all__": {"aligned"}}}
+_NOT_KEPT: dict[str, Any] = {"match": {"aligned"}, "alternatives": {"__all__": {"aligned"}}}
 
 
 class QueryStore:
