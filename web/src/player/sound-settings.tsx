@@ -1,0 +1,39 @@
+// How does it sound? Speed, and whether all songs are equally loud.
+import { player } from "./player";
+
+export function SoundSettings() {
+  return (
+    <div class="sound-settings">
+      <h2>Sound</h2>
+      <fieldset class="speeds">
+        <legend>Speed</legend>
+        {player.speeds.map((speed) => (
+          <label key={speed}>
+            <input
+              type="radio"
+              name="speed"
+              checked={player.speed.value === speed}
+              onChange={() => player.setSpeed(speed)}
+            />
+            <span>{speed}×</span>
+          </label>
+        ))}
+      </fieldset>
+      <label class="switch">
+        <input
+          type="checkbox"
+          checked={player.isNormalised.value}
+          disabled={!player.isInGraph.value}
+          onChange={(event) => player.setNormalised(event.currentTarget.checked)}
+        />
+        <span>
+          <strong>Same loudness</strong>
+          <span class="soft">Quiet songs are lifted and loud ones lowered, never so far that they distort.</span>
+        </span>
+      </label>
+      {!player.isInGraph.value && (
+        <p class="soft">This browser plays the song by itself, so loudness and equalizer have no effect on it.</p>
+      )}
+    </div>
+  );
+}
