@@ -23,6 +23,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[s
         yield service
 
 
+@pytest.mark.timeout(300)
 def test_every_answer_is_as_the_document_says(service: tuple[str, Path | None], tmp_path: Path) -> None:
     world = asyncio.run(made(*service, tmp_path, ["admin"]))
     report = run(world, "admin", tmp_path, examples=3, seed=1, phases="fuzzing,stateful")
