@@ -20,6 +20,24 @@ export const routes: readonly PageEntry[] = [
     load: () => import("./pages/library/library"),
   },
   {
+    path: "/recognise",
+    access: "members",
+    nav: { words: "Recognise", icon: "recognise" },
+    load: () => import("./pages/recognise/recognise"),
+  },
+  {
+    path: "/upload",
+    access: "members",
+    nav: { words: "Upload", icon: "upload" },
+    load: () => import("./pages/upload/upload"),
+  },
+  {
+    path: "/equalizer",
+    access: "members",
+    nav: { words: "Equalizer", icon: "tune" },
+    load: () => import("./pages/equalizer/equalizer"),
+  },
+  {
     path: "/account",
     access: "members",
     nav: { words: "Account", icon: "account" },

@@ -1,10 +1,12 @@
-// How does it sound? Speed, and whether all songs are equally loud.
+// How does it sound? The equalizer, speed, and whether all songs are equally loud.
+import { EqualizerPanel } from "../equalizer/panel";
 import { player } from "./player";
 
 export function SoundSettings() {
   return (
     <div class="sound-settings">
       <h2>Sound</h2>
+      <EqualizerPanel />
       <fieldset class="speeds">
         <legend>Speed</legend>
         {player.speeds.map((speed) => (
@@ -31,9 +33,6 @@ export function SoundSettings() {
           <span class="soft">Quiet songs are lifted and loud ones lowered, never so far that they distort.</span>
         </span>
       </label>
-      {!player.isInGraph.value && (
-        <p class="soft">This browser plays the song by itself, so loudness and equalizer have no effect on it.</p>
-      )}
     </div>
   );
 }

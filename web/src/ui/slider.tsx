@@ -11,12 +11,26 @@ interface SliderProps {
   onValue: (value: number) => void;
   /** The value as it is read out and shown: "+3 dB". */
   words: (value: number) => string;
+  /** Where a double click and the key "0" bring it back to. */
+  resetTo?: number;
   isLabelHidden?: boolean;
   disabled?: boolean;
 }
 
-export function Slider({ label, value, min, max, step, onValue, words, isLabelHidden, disabled }: SliderProps) {
+export function Slider({
+  label,
+  value,
+  min,
+  max,
+  step,
+  onValue,
+  words,
+  resetTo,
+  isLabelHidden,
+  disabled,
+}: SliderProps) {
   const id = useId();
+  const reset = () => resetTo !== undefined && onValue(resetTo);
   return (
     <div class="slider">
       <label for={id} class={isLabelHidden ? "visually-hidden" : ""}>
@@ -30,6 +44,8 @@ export function Slider({ label, value, min, max, step, onValue, words, isLabelHi
         disabled={disabled ?? false}
         aria-valuetext={words(value)}
         onInput={(event) => onValue(event.currentTarget.valueAsNumber)}
+        onDblClick={reset}
+        onKeyDown={(event) => event.key === "0" && reset()}
       />
     </div>
   );
