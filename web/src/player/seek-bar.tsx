@@ -3,14 +3,14 @@ import { useState } from "preact/hooks";
 import { clock, clockWords } from "./clock";
 import { player } from "./player";
 import type { Song } from "./store";
-import { BARS, useOutline } from "./waveform";
+import { useOutline } from "./waveform";
 import "./seek-bar.css";
 
 const STEP_S = 5;
 const PAGE_S = 30;
 
-export function SeekBar({ song }: { song: Song }) {
-  const outline = useOutline(song.id);
+export function SeekBar({ song, bars = 140 }: { song: Song; bars?: number }) {
+  const outline = useOutline(song.id, bars);
   const [wanted_s, setWanted] = useState<number | null>(null);
   const duration_s = player.duration_s.value;
   const time_s = wanted_s ?? player.time_s.value;
@@ -36,7 +36,7 @@ export function SeekBar({ song }: { song: Song }) {
     <div class="seek">
       <span class="seek-time">{clock(time_s)}</span>
       <div class="seek-bar">
-        <Outline heights={outline} share={share} />
+        <Outline heights={outline} count={bars} share={share} />
         <input
           type="range"
           aria-label="Position in the song"
@@ -56,13 +56,13 @@ export function SeekBar({ song }: { song: Song }) {
 }
 
 /** The bars twice, grey and coloured; of the coloured ones only what was played is seen. */
-function Outline({ heights, share }: { heights: readonly number[] | null; share: number }) {
-  const path = Array.from({ length: BARS }, (_, bar) => {
+function Outline({ heights, count, share }: { heights: readonly number[] | null; count: number; share: number }) {
+  const path = Array.from({ length: count }, (_, bar) => {
     const half = 1 + 18 * (heights?.[bar] ?? 0);
     return `M${bar * 4 + 2} ${20 - half}V${20 + half}`;
   }).join("");
   return (
-    <svg class="outline" viewBox={`0 0 ${BARS * 4} 40`} preserveAspectRatio="none" aria-hidden="true">
+    <svg class="outline" viewBox={`0 0 ${count * 4} 40`} preserveAspectRatio="none" aria-hidden="true">
       <path d={path} />
       <path class="outline-played" d={path} style={{ clipPath: `inset(0 ${100 - 100 * share}% 0 0)` }} />
     </svg>

@@ -32,7 +32,7 @@ export function Sheet({ song, onClose, children }: { song: Song; onClose: () => 
         <p class="soft">{[song.artist || "Unknown artist", song.album].filter(Boolean).join(" · ")}</p>
       </div>
       {children}
-      <SeekBar song={song} />
+      <SeekBar song={song} bars={56} />
       <div class="sheet-controls">
         <Transport />
         <div class="sheet-order">

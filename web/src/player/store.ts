@@ -2,11 +2,12 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Schemas } from "../api/client";
 import { state } from "../session/session";
+import { following, moved, type Order, type Repeat, shuffled, withNext, without } from "./order";
 import { player, transport } from "./player";
 
 export type Song = Schemas["SongBody"];
-export type Repeat = "off" | "all" | "one";
 export { audioGraph, hasAudioGraph, setEqualizer } from "./graph";
+export type { Repeat } from "./order";
 export { player } from "./player";
 
 /** What is played, in order. */
@@ -20,14 +21,21 @@ export const isShuffled = signal(false);
 /** The order before somebody shuffled it. */
 let ordered: readonly Song[] = [];
 
-/** Play these songs, beginning with one of them. Call it in a person's click. */
+const order = (): Order<Song> => ({ items: queue.value, at: position.value });
+
+function put({ items, at }: Order<Song>): void {
+  queue.value = items;
+  position.value = at;
+}
+
+/** Play these songs, beginning with one of them; those that are not ready are left out. Call it in a person's click. */
 export function playSongs(songs: readonly Song[], first = 0): void {
   const chosen = songs[first];
-  if (!chosen) return;
-  const playable = songs.filter((song) => song.status === "ready");
-  ordered = playable;
-  queue.value = isShuffled.value ? [chosen, ...shuffled(playable.filter((song) => song !== chosen))] : playable;
-  goTo(queue.value.indexOf(chosen));
+  if (chosen?.status !== "ready") return;
+  ordered = songs.filter((song) => song.status === "ready");
+  const inOrder = { items: ordered, at: ordered.indexOf(chosen) };
+  put(isShuffled.value ? shuffled(inOrder) : inOrder);
+  goTo(position.value);
 }
 
 /** Play one song from a place on, in seconds; what was in the queue follows it. */
@@ -73,25 +81,17 @@ export function previous(): void {
 
 /** Move a song of the queue; the one that is heard goes on. */
 export function moveSong(from: number, to: number): void {
-  const song = queue.value[from];
-  if (!song || to < 0 || to >= queue.value.length) return;
-  const songs = queue.value.toSpliced(from, 1).toSpliced(to, 0, song);
-  const at = position.value;
-  queue.value = songs;
-  position.value = from === at ? to : at + Number(from > at && to <= at) - Number(from < at && to >= at);
+  put(moved(order(), from, to));
 }
 
 /** Take a song out of the queue; if it is heard, the next one is. */
 export function removeSong(index: number): void {
   const song = queue.value[index];
-  const at = position.value;
+  const isHeard = index === position.value;
   ordered = ordered.filter((each) => each !== song);
-  queue.value = queue.value.toSpliced(index, 1);
-  if (index < at) position.value = at - 1;
-  else if (index === at) {
-    if (queue.value.length === 0) clearQueue();
-    else goTo(Math.min(at, queue.value.length - 1));
-  }
+  put(without(order(), index));
+  if (queue.value.length === 0) clearQueue();
+  else if (isHeard) goTo(position.value);
 }
 
 /** Stop, and forget all that was to come. */
@@ -104,9 +104,9 @@ export function clearQueue(): void {
 
 /** Say that something about a song has changed; wherever it stands here, it is shown as it is now. */
 export function songChanged(changed: Song): void {
-  const put = (song: Song) => (song.id === changed.id ? changed : song);
-  ordered = ordered.map(put);
-  queue.value = queue.value.map(put);
+  const now = (song: Song) => (song.id === changed.id ? changed : song);
+  ordered = ordered.map(now);
+  queue.value = queue.value.map(now);
 }
 
 /** A song is gone: nobody hears it any more. */
@@ -118,32 +118,17 @@ export function songDeleted(songId: string): void {
 export function setShuffled(next: boolean): void {
   isShuffled.value = next;
   const song = current.value;
-  if (!song) return;
-  queue.value = next ? [song, ...shuffled(queue.value.toSpliced(position.value, 1))] : ordered;
-  position.value = queue.value.indexOf(song);
+  if (song) put(next ? shuffled(order()) : { items: ordered, at: ordered.indexOf(song) });
 }
 
-/** Which song follows; `isByItself` when the one before has ended, so that "repeat one" counts. */
+/** Which place of the queue follows; `isByItself` when the song before has ended. */
 export function indexAfter(isByItself: boolean): number | null {
-  if (position.value < 0) return null;
-  if (isByItself && repeat.value === "one") return position.value;
-  if (position.value + 1 < queue.value.length) return position.value + 1;
-  return repeat.value === "all" || (!isByItself && repeat.value === "one") ? 0 : null;
+  return following(order(), repeat.value, isByItself);
 }
 
 function insertAfterCurrent(songs: readonly Song[]): void {
-  const at = position.value + 1;
   ordered = [...ordered, ...songs];
-  queue.value = queue.value.toSpliced(at, 0, ...songs);
-}
-
-function shuffled(songs: readonly Song[]): Song[] {
-  const rest = [...songs];
-  for (let last = rest.length - 1; last > 0; last--) {
-    const chosen = Math.floor(Math.random() * (last + 1));
-    [rest[last], rest[chosen]] = [rest[chosen] as Song, rest[last] as Song];
-  }
-  return rest;
+  put(withNext(order(), songs));
 }
 
 transport.follow(

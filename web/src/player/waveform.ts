@@ -1,24 +1,24 @@
-// What is the outline of a song? Heights from 0 to 1, as many as there are bars to draw.
+// What is the outline of a song? It comes once per song, and becomes as many bars as there is room for.
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { answer, api } from "../api/client";
 
-export const BARS = 160;
 const KEPT = 50;
 const MEASURED_AFTER_MS = 3000;
 
-/** Outlines by song; an absent one is on its way, or nobody can tell. */
+/** Pairs of (minimum, maximum) by song; absent ones are on their way, or nobody can tell. */
 const outlines = signal<ReadonlyMap<string, readonly number[]>>(new Map());
 
-/** The heights of the bars of a song, once they are known. */
-export function useOutline(songId: string): readonly number[] | null {
+/** Heights from 0 to 1 of the bars of a song, once they are known. */
+export function useOutline(songId: string, count: number): readonly number[] | null {
   useEffect(() => {
     if (outlines.peek().has(songId)) return;
     const ends = new AbortController();
     void learn(songId, ends.signal);
     return () => ends.abort();
   }, [songId]);
-  return outlines.value.get(songId) ?? null;
+  const pairs = outlines.value.get(songId);
+  return useMemo(() => (pairs ? bars(pairs, count) : null), [pairs, count]);
 }
 
 async function learn(songId: string, signal: AbortSignal): Promise<void> {
@@ -28,21 +28,22 @@ async function learn(songId: string, signal: AbortSignal): Promise<void> {
     ).catch(() => null);
     if (found === null || signal.aborted) return; // a song plays without a picture
     if ("data" in found) {
-      outlines.value = new Map([...outlines.peek()].slice(1 - KEPT)).set(songId, bars(found.data));
+      outlines.value = new Map([...outlines.peek()].slice(1 - KEPT)).set(songId, found.data);
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, MEASURED_AFTER_MS));
   }
 }
 
-/** The largest of each stretch of (minimum, maximum) pairs, the highest of all being 1. */
-export function bars(pairs: readonly number[], count = BARS): number[] {
+/** The mean height of each stretch of (minimum, maximum) pairs, the highest of all being 1. */
+export function bars(pairs: readonly number[], count: number): number[] {
   const length = pairs.length / 2;
   const heights = Array.from({ length: count }, (_, bar) => {
-    const [from, to] = [Math.floor((bar * length) / count), Math.max(1, Math.floor(((bar + 1) * length) / count))];
-    let highest = 0;
-    for (let at = 2 * from; at < 2 * to; at += 1) highest = Math.max(highest, Math.abs(pairs[at] ?? 0));
-    return highest;
+    const from = Math.floor((bar * length) / count);
+    const to = Math.max(from + 1, Math.floor(((bar + 1) * length) / count));
+    let sum = 0;
+    for (let at = from; at < to; at += 1) sum += (pairs[2 * at + 1] ?? 0) - (pairs[2 * at] ?? 0);
+    return sum / (to - from);
   });
   const top = Math.max(...heights, 1);
   return heights.map((height) => height / top);

@@ -13,6 +13,7 @@ export interface MenuItem {
 
 export function Menu({ label, items }: { label: string; items: readonly MenuItem[] }) {
   const [isOpen, setOpen] = useState(false);
+  const [isUp, setUp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -48,12 +49,16 @@ export function Menu({ label, items }: { label: string; items: readonly MenuItem
         aria-haspopup="menu"
         aria-expanded={isOpen}
         aria-controls={id}
-        onClick={() => setOpen(!isOpen)}
+        onClick={() => {
+          // Where there is more room: the player and the tab bar lie at the bottom.
+          setUp((root.current?.getBoundingClientRect().top ?? 0) > innerHeight / 2);
+          setOpen(!isOpen);
+        }}
       />
       <div
         id={id}
         ref={list}
-        class="menu-list"
+        class={`menu-list ${isUp ? "menu-up" : ""}`}
         role="menu"
         tabIndex={-1}
         aria-label={label}

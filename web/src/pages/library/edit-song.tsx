@@ -89,15 +89,22 @@ export function EditSong({
           />
           <TextField label="ISRC" value={isrc} onValue={setIsrc} maxLength={15} error={fields.isrc} />
         </div>
-        <Segmented
-          label="Who hears it"
-          options={[
-            ["private", "Only me"],
-            ["shared", "Everybody here"],
-          ]}
-          value={visibility}
-          onValue={setVisibility}
-        />
+        <div class="field">
+          <span class="field-label" aria-hidden="true">
+            Who hears it
+          </span>
+          <div>
+            <Segmented
+              label="Who hears it"
+              options={[
+                ["private", "Only me"],
+                ["shared", "Everybody here"],
+              ]}
+              value={visibility}
+              onValue={setVisibility}
+            />
+          </div>
+        </div>
         <ProblemNote problem={save.problem} />
         <div class="row">
           <Button type="submit" look="primary" isBusy={save.isBusy}>
