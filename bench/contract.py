@@ -37,6 +37,8 @@ REFUSED = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "414",
 """How invalid requests may end: without 5XX, which the default lets pass, and with what says that one is too large."""
 DEADLINE_S = 30
 """For each answer; a question takes ten seconds at most."""
+STREAM_S = 5
+"""So long a stream is read that has nothing to tell."""
 SETTINGS = {
     # Else most answers would be 429. Work that takes a processor stays bounded, so that there are some.
     "TUNESCOUT_AUTH_WRONG_PASSWORDS_PER_MINUTE": MUCH,
@@ -110,6 +112,7 @@ def configuration(world: World, role: Role) -> str:
         "manifests": ["master.m3u8", "64k.m3u8", "128k.m3u8", "manifest.mpd"],
         "renditions": ["64k", "128k", "256k"],
         "files": ["init.mp4", "00001.m4s"],
+        "beginning": [0],
     }
     bound = {
         "path.song_id": ("songs", 0.6),
@@ -117,6 +120,7 @@ def configuration(world: World, role: Role) -> str:
         "path.name": ("presets", 0.4),
         "path.user_id": ("users", 0.4),
         "body.preset": ("presets", 0.5),
+        "header.last-event-id": ("beginning", 0.95),  # after another one it may be long until there is an event
     }
     of_operations = {
         "POST /v1/auth/login": {"body.username": ("usernames", 0.7), "body.password": ("passwords", 0.7)},
@@ -151,6 +155,7 @@ def configuration(world: World, role: Role) -> str:
         lines += _bindings(bindings)
     # Streams of events end by themselves when there is nothing more to tell, which may be never.
     lines += ["[[operations]]", 'include-path-regex = "/events$"', "max-stream-events = 1"]
+    lines += [f"request-timeout = {STREAM_S}"]
     return "\n".join(lines) + "\n"
 
 
