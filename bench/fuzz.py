@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -170,6 +170,7 @@ async def run(all_cases: Iterable[Case], *, workers: int, seed: int, keep: Path)
             print(f"{case.name} ({case.decoder}): {outcome.code}: {outcome.finding}", file=sys.stderr)
 
     with _temporary_folder() as temporary:
+        others = _children()
         await warm_up(workers, warm_worker, limits=LIMITS)
         under_way: set[asyncio.Task[None]] = set()
         for case in all_cases:
@@ -178,7 +179,7 @@ async def run(all_cases: Iterable[Case], *, workers: int, seed: int, keep: Path)
                 done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 await asyncio.gather(*done)
         await asyncio.gather(*under_way)
-        left_over = [*os.listdir(temporary), *_grandchildren()]  # noqa: PTH208 - blocking paths are for threads
+        left_over = [*os.listdir(temporary), *_programs_of(_children().keys() - others.keys())]  # noqa: PTH208 - blocking paths are for threads
     return Report(
         cases=len(outcomes),
         seed=seed,
@@ -204,15 +205,20 @@ def _temporary_folder() -> Iterator[str]:
             os.environ |= {} if before is None else {"TMPDIR": before}
 
 
-def _grandchildren() -> list[str]:
-    """Return the names of the programs that workers have left running, on Linux."""
-    parents = {}
+def _children(parents: Set[int] | None = None) -> dict[int, str]:
+    """Return the names of the processes, on Linux, that have one of these parents; without any, this very process."""
+    found = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             name, _, state = status.read_text().rpartition(")")
-            parents[int(status.parent.name)] = (int(state.split()[1]), name.partition("(")[2])
-    workers = {process for process, (parent, _) in parents.items() if parent == os.getpid()}
-    return [name for parent, name in parents.values() if parent in workers]
+            if int(state.split()[1]) in (parents or {os.getpid()}):
+                found[int(status.parent.name)] = name.partition("(")[2]
+    return found
+
+
+def _programs_of(workers: Set[int]) -> list[str]:
+    """Return the names of the programs that workers have left running."""
+    return list(_children(workers).values()) if workers else []
 
 
 def _keep(case: Case, folder: Path) -> None:
