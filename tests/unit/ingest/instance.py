@@ -37,6 +37,7 @@ from shared.runtime.audit import Audit
 from shared.runtime.identity import Identity, signed_in
 from shared.runtime.limits import LIMITS, RateLimits
 from shared.runtime.problems import install_problem_handlers
+from shared.runtime.streams import Streams
 from shared.storage.files import FolderStore
 from shared.storage.sqlite import SqliteTable
 from shared.storage.tables import Table
@@ -84,6 +85,7 @@ class Ingest:
         store = SongStore(table, Outbox(table, SONGS.indexes[0], bus))
         service = IngestService(store, blobs, Decision(store, bus, inbox, deadline_s=comparison_deadline_s), settings)
         app = FastAPI()
+        app.state.streams = Streams()
         install_problem_handlers(app)
         app.include_router(routes(service, blobs, RateLimits(limits), settings, Audit(bus)))
         app.dependency_overrides[signed_in] = _who_the_headers_say
