@@ -10,6 +10,7 @@ import { ToastRegion } from "../ui/toast";
 import { Connection } from "./connection";
 import { DropZone } from "./drop-zone";
 import { isHelpOpen, ShortcutHelp } from "./shortcut-help";
+import { useShortcut } from "./shortcuts";
 import { switchTheme } from "./theme";
 import "./shell.css";
 
@@ -51,7 +52,11 @@ export function Shell({ children }: { children: ComponentChildren }) {
 }
 
 function Navigation() {
-  const { path } = useLocation();
+  const { path, route } = useLocation();
+  useShortcut({ key: "r", words: "Recognise what is playing" }, () => {
+    if (path !== "/recognise") route("/recognise");
+    void import("../pages/recognise/listening").then(({ listen }) => listen());
+  });
   return (
     <nav class="navigation" aria-label="Main">
       {routes.map(

@@ -1,0 +1,77 @@
+// Which song is it, where in it are we, and what now?
+
+import { answer, api, type Schemas } from "../../api/client";
+import { Cover } from "../../covers/cover";
+import { useAction } from "../../ui/action";
+import { Button } from "../../ui/button";
+import { useLoaded } from "../../ui/loaded";
+import { ProblemNote } from "../../ui/notice";
+import type { Answer, Source } from "./listening";
+import { playFrom, playInSync } from "./playing";
+import { Why } from "./why";
+import { confidenceWords, timeWords, unknownWords } from "./words";
+
+type Match = Schemas["ClipMatch"];
+
+export function Found({ answer: said, match, source }: { answer: Answer; match: Match; source: Source }) {
+  const { song } = match;
+  const { value } = useLoaded(() => songOf(song.id), [song.id]);
+  const endedAt = source.endedAt;
+  const play = useAction(async () => {
+    const found = value ?? (await songOf(song.id));
+    if (endedAt === null) playFrom(found, match.offset_ms);
+    else playInSync(found, match, endedAt);
+  });
+  return (
+    <article class="found">
+      <Cover song={value ?? { ...song, has_cover: false }} class="found-cover" />
+      <div class="found-words">
+        <h2>{song.title}</h2>
+        <p class="found-artist">{[song.artist, song.album].filter(Boolean).join(" · ")}</p>
+        <p class="soft">
+          {timeWords(endedAt === null ? match.offset_ms : match.play_offset_ms)} into the song ·{" "}
+          {confidenceWords(match.confidence)}
+        </p>
+        <div class="row">
+          <Button look="primary" icon="play" isBusy={play.isBusy} onClick={() => play.run()}>
+            {endedAt === null ? "Play from there" : "Play from here, in sync"}
+          </Button>
+          <a class="button button-plain" href={`/?q=${encodeURIComponent(song.title)}`}>
+            Open in the library
+          </a>
+        </div>
+        <ProblemNote problem={play.problem} />
+        {match.aligned && <Why aligned={match.aligned} offset_ms={match.offset_ms} />}
+        {said.alternatives.length > 0 && (
+          <details class="alternatives">
+            <summary>It may also be …</summary>
+            <ul>
+              {said.alternatives.map((other) => (
+                <li key={other.song.id}>
+                  <strong>{other.song.title}</strong>
+                  <span class="soft">
+                    {[other.song.artist, confidenceWords(other.confidence)].filter(Boolean).join(" · ")}
+                  </span>
+                </li>
+              ))}
+            </ul>
+          </details>
+        )}
+      </div>
+    </article>
+  );
+}
+
+export function NotFound({ answer: said, loudestDbfs }: { answer: Answer; loudestDbfs: number | null }) {
+  const { title, next } = unknownWords(said, loudestDbfs);
+  return (
+    <>
+      <h2>{title}</h2>
+      <p class="soft">{next}</p>
+    </>
+  );
+}
+
+export function songOf(songId: string): Promise<Schemas["SongBody"]> {
+  return answer(api.GET("/v1/songs/{song_id}", { params: { path: { song_id: songId } } }));
+}
