@@ -1,6 +1,16 @@
 // What does it do to low and to high? The response as a curve, with handles for the bands, over what is heard now.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { BANDS, FREQUENCIES_HZ, HIGHEST_HZ, LOWEST_HZ, MAX_GAIN_DB, responseDb, type Settings } from "./filters";
+import {
+  BANDS,
+  FLAT,
+  FREQUENCIES_HZ,
+  HIGHEST_HZ,
+  LOWEST_HZ,
+  MAX_GAIN_DB,
+  passes,
+  responseDb,
+  type Settings,
+} from "./filters";
 import { sampleRateHz } from "./heard";
 import { isBypassed, set, settings } from "./live";
 import { Spectrum } from "./spectrum";
@@ -12,8 +22,8 @@ const LEVELS_DB = [12, 6, 0, -6, -12] as const;
 const LINES_HZ = [50, 100, 200, 500, 1000, 2000, 5000, 10_000] as const;
 /** Where a curve is told in words. */
 const TOLD_HZ = [50, 100, 300, 1000, 3000, 8000, 16_000] as const;
-/** Where the handles stand, in Hz: for the shelves not at their corners, but where they are as high as they get. */
-const HANDLES_HZ = { bass_db: 36, mid_db: 1000, treble_db: 15_000 } as const;
+/** Where the handles stand, in Hz: for the shelves not at their corners, but where they are nearly as high as they get. */
+const HANDLES_HZ = { bass_db: 48, mid_db: 1000, treble_db: 14_000 } as const;
 
 interface Size {
   width: number;
@@ -41,16 +51,16 @@ export function Curve() {
 }
 
 function Drawing({ size, settings }: { size: Size; settings: Settings }) {
-  const shape = responseDb({ ...settings, headroom_db: 0 }, sampleRateHz());
-  const points = shape.map((level, i) => `${x(FREQUENCIES_HZ[i] ?? 0, size).toFixed(1)} ${y(level, size).toFixed(1)}`);
-  const line = `M${points.join("L")}`;
+  const { bass_db, mid_db, treble_db } = settings;
+  const bands: Settings = { ...FLAT, bass_db, mid_db, treble_db, headroom_db: 0 };
+  const line = path(responseDb({ ...settings, headroom_db: 0 }, sampleRateHz()), size);
   const zero = y(0, size).toFixed(1);
   return (
     <svg class="eq-drawing" width={size.width} height={size.height} role="img" aria-label="Response of the equalizer">
       {LEVELS_DB.map((level) => (
         <g key={level} class={level === 0 ? "eq-grid eq-grid-zero" : "eq-grid"}>
           <path d={`M0 ${y(level, size)}H${size.width}`} />
-          <text x={8} y={y(level, size) - 5}>
+          <text x={5} y={y(level, size) - 5}>
             {decibels(level)}
           </text>
         </g>
@@ -58,15 +68,29 @@ function Drawing({ size, settings }: { size: Size; settings: Settings }) {
       {LINES_HZ.filter((hz) => size.width > 600 || [100, 1000, 10_000].includes(hz)).map((hz) => (
         <g key={hz} class="eq-grid">
           <path d={`M${x(hz, size).toFixed(1)} 0V${size.height}`} />
-          <text x={x(hz, size) + 5} y={size.height - 8}>
+          <text
+            x={x(hz, size) + (isAtEdge(hz, size) ? -5 : 5)}
+            y={size.height - 8}
+            text-anchor={isAtEdge(hz, size) ? "end" : "start"}
+          >
             {hertz(hz)}
           </text>
         </g>
       ))}
       <path class="eq-area" d={`${line}L${size.width} ${zero}L0 ${zero}Z`} />
+      {passes(settings, sampleRateHz()).length > 0 && (
+        <path class="eq-line eq-line-bands" d={path(responseDb(bands, sampleRateHz()), size)} />
+      )}
       <path class="eq-line" d={line} />
       {BANDS.map(({ key, words }) => (
-        <Handle key={key} words={words} size={size} hz={HANDLES_HZ[key]} gain={settings[key]} band={key} />
+        <Handle
+          key={key}
+          words={words}
+          size={size}
+          hz={HANDLES_HZ[key]}
+          level={responseDb(bands, sampleRateHz(), [HANDLES_HZ[key]])[0] ?? 0}
+          band={key}
+        />
       ))}
     </svg>
   );
@@ -77,24 +101,24 @@ interface HandleProps {
   words: string;
   band: keyof typeof HANDLES_HZ;
   hz: number;
-  gain: number;
+  level: number;
 }
 
 /** For those who point; all others have the sliders. */
-function Handle({ size, words, band, hz, gain }: HandleProps) {
+function Handle({ size, words, band, hz, level }: HandleProps) {
   const drag = (event: PointerEvent & { currentTarget: SVGCircleElement }) => {
     if (!event.currentTarget.hasPointerCapture(event.pointerId)) return;
     const box = event.currentTarget.ownerSVGElement?.getBoundingClientRect();
     if (!box) return;
-    const level = RANGE_DB * (1 - (2 * (event.clientY - box.top)) / box.height);
-    set({ [band]: Math.max(-MAX_GAIN_DB, Math.min(MAX_GAIN_DB, Math.round(2 * level) / 2)) });
+    const wanted = RANGE_DB * (1 - (2 * (event.clientY - box.top)) / box.height);
+    set({ [band]: Math.max(-MAX_GAIN_DB, Math.min(MAX_GAIN_DB, Math.round(2 * wanted) / 2)) });
   };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: a second way, for pointers; the sliders are the first.
     <circle
       class="eq-handle"
       cx={x(hz, size)}
-      cy={y(gain, size)}
+      cy={y(level, size)}
       r={11}
       onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
       onPointerMove={drag}
@@ -103,6 +127,14 @@ function Handle({ size, words, band, hz, gain }: HandleProps) {
       <title>{words}</title>
     </circle>
   );
+}
+
+function path(levels: readonly number[], size: Size): string {
+  return `M${levels.map((level, i) => `${x(FREQUENCIES_HZ[i] ?? 0, size).toFixed(1)} ${y(level, size).toFixed(1)}`).join("L")}`;
+}
+
+function isAtEdge(hz: number, size: Size): boolean {
+  return x(hz, size) > size.width - 50;
 }
 
 function x(hz: number, { width }: Size): number {

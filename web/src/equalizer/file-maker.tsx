@@ -47,7 +47,7 @@ export function FileMaker() {
             )}
           </div>
           <div>
-            <Button look="primary" icon="cover" isBusy={ask.isBusy} onClick={ask.run}>
+            <Button look="primary" isBusy={ask.isBusy} onClick={ask.run}>
               Make the file
             </Button>
           </div>

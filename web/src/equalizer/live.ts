@@ -21,8 +21,8 @@ export const isChanged = computed(() => {
 });
 /** Whether the original is heard for comparison. */
 export const isBypassed = signal(false);
-/** Who has chosen the preset of this song. */
-export const chosenFor = signal<Schemas["ChosenPreset"]["chosen_for"]>("nothing");
+/** The name of the preset that somebody has chosen for this song alone, or null. */
+export const ownOfSong = signal<string | null>(null);
 /** Why nobody knows which preset this song has, or null. */
 export const choiceProblem = signal<ProblemError | null>(null);
 
@@ -50,7 +50,7 @@ export async function takeChosen(): Promise<void> {
         : api.GET("/v1/equalizer/default"),
     );
     if (current.peek()?.id !== song?.id) return;
-    chosenFor.value = choice.chosen_for;
+    ownOfSong.value = choice.chosen_for === "song" ? choice.preset.name : null;
     // What somebody is trying out goes on, unless the song has a sound of its own.
     if (choice.chosen_for === "song" || !isChanged.peek()) take(choice.preset);
   } catch (error) {
@@ -70,6 +70,6 @@ effect(() => {
 function forget(): void {
   settings.value = FLAT;
   origin.value = null;
-  chosenFor.value = "nothing";
+  ownOfSong.value = null;
   isBypassed.value = false;
 }

@@ -5,11 +5,12 @@ import { current } from "../player/store";
 import { useAction } from "../ui/action";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
+import { Icon } from "../ui/icon";
 import { ProblemNote } from "../ui/notice";
 import { TextField } from "../ui/text-field";
 import { toast } from "../ui/toast";
 import { Skeleton } from "../ui/waiting";
-import { chosenFor, isChanged, origin, type Preset, settings, take } from "./live";
+import { isChanged, origin, ownOfSong, type Preset, settings, take } from "./live";
 import {
   type Conflict,
   defaultName,
@@ -128,7 +129,7 @@ function Choice() {
 function Use({ preset }: { preset: Preset }) {
   const song = current.value;
   const isDefault = defaultName.value === preset.name;
-  const isOfSong = chosenFor.value === "song";
+  const isOfSong = ownOfSong.value === preset.name;
   const choose = useAction(async (act: () => Promise<void>, words: string) => {
     await act();
     toast({ words });
@@ -136,20 +137,23 @@ function Use({ preset }: { preset: Preset }) {
   const name = presetWords(preset);
   return (
     <>
-      <Button
-        look="plain"
-        {...(isDefault ? { icon: "check" as const } : {})}
-        disabled={isDefault}
-        isBusy={choose.isBusy}
-        onClick={() =>
-          choose.run(() => useForAll(preset), `“${name}” plays all songs that have no preset of their own.`)
-        }
-      >
-        {isDefault ? "Plays all songs" : "Use for all songs"}
-      </Button>
+      {isDefault ? (
+        <span class="eq-state">
+          <Icon name="check" size={20} />
+          Plays all songs
+        </span>
+      ) : (
+        <Button
+          isBusy={choose.isBusy}
+          onClick={() =>
+            choose.run(() => useForAll(preset), `“${name}” plays all songs that have no preset of their own.`)
+          }
+        >
+          Use for all songs
+        </Button>
+      )}
       {song && (
         <Button
-          look="plain"
           {...(isOfSong ? { icon: "check" as const } : {})}
           aria-pressed={isOfSong}
           isBusy={choose.isBusy}

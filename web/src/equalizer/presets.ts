@@ -5,7 +5,7 @@ import { answer, api } from "../api/client";
 import { problemOf } from "../api/problems";
 import { current } from "../player/store";
 import { complete, type Settings } from "./filters";
-import { chosenFor, origin, type Preset, settings, take } from "./live";
+import { origin, ownOfSong, type Preset, settings, take } from "./live";
 
 /** All that somebody can choose, the built-in ones first; null until they have come. */
 export const presets = signal<readonly Preset[] | null>(null);
@@ -77,7 +77,7 @@ export async function useForSong(songId: string, preset: Preset | null): Promise
   const params = { path: { song_id: songId } };
   if (preset) await answer(api.PUT("/v1/songs/{song_id}/equalizer", { params, body: { preset: preset.name } }));
   else await answer(api.DELETE("/v1/songs/{song_id}/equalizer", { params }));
-  if (current.peek()?.id === songId) chosenFor.value = preset ? "song" : "default";
+  if (current.peek()?.id === songId) ownOfSong.value = preset?.name ?? null;
 }
 
 /** What the preset says that a conflict is about. */
