@@ -7,6 +7,7 @@ import { isSignedIn } from "../session/session";
 import { IconButton } from "../ui/button";
 import { Icon, Logo } from "../ui/icon";
 import { ToastRegion } from "../ui/toast";
+import { UploadBadge, UploadEntrance } from "../uploads/entrance";
 import { Connection } from "./connection";
 import { DropZone } from "./drop-zone";
 import { isHelpOpen, ShortcutHelp } from "./shortcut-help";
@@ -44,6 +45,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </main>
       {isMember && <PlayerSlot />}
       {isMember && <DropZone />}
+      {isMember && <UploadEntrance />}
       <Connection />
       <ToastRegion />
       <ShortcutHelp />
@@ -65,6 +67,7 @@ function Navigation() {
             <a key={to} href={to} aria-current={path === to ? "page" : undefined}>
               <Icon name={nav.icon} />
               <span>{nav.words}</span>
+              {to === "/upload" && <UploadBadge />}
             </a>
           ),
       )}
