@@ -45,9 +45,10 @@ export function Intake({ isSmall, input }: { isSmall: boolean; input: { current:
         </span>
       )}
       <div class="intake-words">
-        <h2 id="intake">{isSmall ? "More music" : "Drop your music here"}</h2>
+        <h2 id="intake">{isSmall ? "More music" : "Bring your music in"}</h2>
         <p class="soft">
-          Songs, albums, whole folders: anywhere in this window, on any page. They go on while you do something else.
+          Drop songs, albums or whole folders anywhere in this window, on any page. They go on while you do something
+          else.
         </p>
       </div>
       <div class="row intake-buttons">

@@ -13,7 +13,7 @@ type Field = (typeof FIELDS)[number];
 type Values = Record<Field, string>;
 
 export const VISIBILITIES = [
-  ["private", "Only I"],
+  ["private", "Only me"],
   ["shared", "Everybody here"],
 ] as const;
 
