@@ -12,7 +12,7 @@ function compressed(): Plugin {
   return {
     name: "compressed",
     apply: "build",
-    closeBundle() {
+    writeBundle() {
       for (const name of readdirSync(builtTo, { recursive: true, encoding: "utf8" })) {
         if (!/\.(js|css|svg|html|webmanifest)$/.test(name)) continue;
         const path = join(builtTo, name);
