@@ -16,8 +16,13 @@ const GLANCE_MS = 120;
 export function Cover({ song, class: more }: { song: Pictured; class?: string }) {
   const address = useCover(song);
   return (
-    <span class={`cover ${more ?? ""}`} style={{ "--hue": hue(song.title) }} aria-hidden="true">
-      {address ? <img src={address} alt="" draggable={false} /> : <span>{initial(song.title)}</span>}
+    <span
+      class={`cover ${more ?? ""}`}
+      style={{ "--hue": hue(song.title) }}
+      data-initial={address ? "" : initial(song.title)}
+      aria-hidden="true"
+    >
+      {address && <img src={address} alt="" draggable={false} />}
     </span>
   );
 }

@@ -14,18 +14,20 @@ export function Panel({ icon, label, children }: { icon: IconName; label: string
     panel.current?.focus();
     const closeOutside = ({ target }: Event) =>
       target instanceof Node && target.isConnected && !root.current?.contains(target) && setOpen(false);
+    const closeByKey = (event: KeyboardEvent) => {
+      if (event.key !== "Escape") return;
+      setOpen(false);
+      root.current?.querySelector("button")?.focus();
+    };
     document.addEventListener("pointerdown", closeOutside);
-    return () => document.removeEventListener("pointerdown", closeOutside);
+    document.addEventListener("keydown", closeByKey);
+    return () => {
+      document.removeEventListener("pointerdown", closeOutside);
+      document.removeEventListener("keydown", closeByKey);
+    };
   }, [isOpen]);
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== "Escape" || !isOpen) return;
-    event.stopPropagation();
-    setOpen(false);
-    root.current?.querySelector("button")?.focus();
-  };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: Escape closes what is inside.
-    <div class="panel-root" ref={root} onKeyDown={onKeyDown}>
+    <div class="panel-root" ref={root}>
       <IconButton
         icon={icon}
         label={label}
