@@ -41,23 +41,23 @@ export function Found({ answer: said, match, source }: { answer: Answer; match: 
           </a>
         </div>
         <ProblemNote problem={play.problem} />
-        {match.aligned && <Why aligned={match.aligned} offset_ms={match.offset_ms} />}
-        {said.alternatives.length > 0 && (
-          <details class="alternatives">
-            <summary>It may also be …</summary>
-            <ul>
-              {said.alternatives.map((other) => (
-                <li key={other.song.id}>
-                  <strong>{other.song.title}</strong>
-                  <span class="soft">
-                    {[other.song.artist, confidenceWords(other.confidence)].filter(Boolean).join(" · ")}
-                  </span>
-                </li>
-              ))}
-            </ul>
-          </details>
-        )}
       </div>
+      {match.aligned && <Why aligned={match.aligned} offset_ms={match.offset_ms} />}
+      {said.alternatives.length > 0 && (
+        <details>
+          <summary>It may also be …</summary>
+          <ul class="alternatives">
+            {said.alternatives.map((other) => (
+              <li key={other.song.id}>
+                <strong>{other.song.title}</strong>
+                <span class="soft">
+                  {[other.song.artist, confidenceWords(other.confidence)].filter(Boolean).join(" · ")}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
     </article>
   );
 }

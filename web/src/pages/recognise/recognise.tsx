@@ -9,11 +9,16 @@ import { ProblemNote } from "../../ui/notice";
 import { Found, NotFound } from "./answer";
 import { History } from "./history";
 import { heardS, LONGEST_S, level, listen, processing, recogniseFile, stage, stop } from "./listening";
-import { processingWords, REFUSALS } from "./words";
+import { foundWords, processingWords, REFUSALS } from "./words";
 import "./recognise.css";
 
 export default function Recognise() {
-  const { name } = stage.value;
+  const now = stage.value;
+  const { name } = now;
+  const found =
+    now.name === "answered" && now.answer.match
+      ? { answer: now.answer, match: now.answer.match, source: now.source }
+      : null;
   const isUnderWay = name === "starting" || name === "listening" || name === "asking";
   useShortcut({ key: "Escape", words: "Stop listening, or put the answer away" }, stop);
   useEffect(
@@ -30,17 +35,18 @@ export default function Recognise() {
   useEffect(() => () => stop(), []);
   return (
     <Page title="Recognise">
-      <div class={`recognise recognise-${name}`}>
-        <Ear isUnderWay={isUnderWay} />
-        <div class="recognise-words" aria-live="polite" aria-atomic="true">
-          <Words />
+      <div class={`recognise recognise-${name} ${found ? "recognise-found" : ""}`}>
+        <Ear isUnderWay={isUnderWay} isSmall={found !== null} />
+        <div class={found ? "visually-hidden" : "recognise-words"} role="status">
+          {found ? foundWords(found.match, found.source.endedAt !== null) : <Words />}
         </div>
+        {found && <Found {...found} />}
         {name === "listening" && processing.value.length > 0 && (
           <p class="recognise-warning">
             <Icon name="alert" size={18} /> {processingWords(processing.value)}
           </p>
         )}
-        {stage.value.name === "failed" && <ProblemNote problem={stage.value.problem} onRetry={stage.value.again} />}
+        {now.name === "failed" && <ProblemNote problem={now.problem} onRetry={now.again} />}
         {isUnderWay ? (
           <Button look="quiet" onClick={stop}>
             Cancel
@@ -55,10 +61,8 @@ export default function Recognise() {
 }
 
 /** The button: what goes round it is how much was heard, what grows behind it is how loud it is. */
-function Ear({ isUnderWay }: { isUnderWay: boolean }) {
-  const { name } = stage.value;
-  const isSmall = name === "answered";
-  const label = isUnderWay ? "Stop listening" : isSmall ? "Listen again" : "Listen";
+function Ear({ isUnderWay, isSmall }: { isUnderWay: boolean; isSmall: boolean }) {
+  const label = isUnderWay ? "Stop listening" : stage.value.name === "answered" ? "Listen again" : "Listen";
   return (
     <button
       type="button"
@@ -116,11 +120,7 @@ function Words() {
         </>
       );
     case "answered":
-      return now.answer.match ? (
-        <Found answer={now.answer} match={now.answer.match} source={now.source} />
-      ) : (
-        <NotFound answer={now.answer} loudestDbfs={now.loudestDbfs} />
-      );
+      return <NotFound answer={now.answer} loudestDbfs={now.loudestDbfs} />;
     case "refused":
       return (
         <>
@@ -138,7 +138,7 @@ function ChooseFile() {
   return (
     <>
       <Button look="quiet" icon="upload" onClick={() => input.current?.click()}>
-        Choose a recording, or drop one here
+        Choose a recording<span class="only-with-keyboard">, or drop one here</span>
       </Button>
       <input
         ref={input}

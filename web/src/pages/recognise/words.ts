@@ -2,6 +2,8 @@
 import type { Answer } from "./listening";
 import type { Refusal } from "./microphone";
 
+type ClipMatch = NonNullable<Answer["match"]>;
+
 /** A time in a song: "1:07". */
 export function timeWords(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -15,6 +17,11 @@ export function confidenceWords(confidence: number): string {
   const words =
     confidence >= 0.99 ? "Certain" : confidence >= 0.9 ? "Very sure" : confidence >= 0.6 ? "Fairly sure" : "A guess";
   return `${words}, ${Math.floor(confidence * 1000) / 10} %`;
+}
+
+/** What was found, in one sentence. */
+export function foundWords({ song, offset_ms, play_offset_ms }: ClipMatch, isLive: boolean): string {
+  return `${[song.title, song.artist].filter(Boolean).join(", by ")}, ${timeWords(isLive ? play_offset_ms : offset_ms)} into the song.`;
 }
 
 export interface Unknown {
