@@ -1,6 +1,6 @@
 // Which preset plays, and for which songs? Choose one, keep one's own, and say where it counts.
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { current } from "../player/store";
 import { useAction } from "../ui/action";
 import { Button } from "../ui/button";
@@ -180,9 +180,12 @@ interface NamingProps {
 
 function Naming({ problem, isBusy, onName, onClose }: NamingProps) {
   const [name, setName] = useState("");
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => form.current?.querySelector("input")?.focus(), []);
   return (
     <Dialog title="Save as a preset" onClose={onClose}>
       <form
+        ref={form}
         class="stack"
         onSubmit={(event) => {
           event.preventDefault();
