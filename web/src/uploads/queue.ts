@@ -9,7 +9,7 @@ import { followPackage, followSong, isFate } from "./fate";
 import { type Found, mayBeMusic } from "./found";
 import { forget, recall, remember } from "./memory";
 import { Speed, secondsLeft } from "./speed";
-import { readTags } from "./tags";
+import { namedBy, readTags } from "./tags";
 import { FileGone, transfer } from "./transfer";
 import { newRecord, Upload, type UploadRecord, type Visibility } from "./upload";
 
@@ -141,10 +141,13 @@ function refuse(upload: Upload, words: string): void {
 // One at a time, so that hundreds of files do not keep the disk from what is being sent.
 function learnTags(upload: Upload): void {
   const { file } = upload;
-  if (file === null || upload.tags.peek() !== null) return;
+  if (file === null || upload.learning !== null) return;
   readingTags = readingTags.then(async () => {
-    upload.tags.value = await readTags(file);
+    const tags = await readTags(file);
+    upload.record.named ??= tags === null || tags.title ? {} : namedBy(upload.record.name, tags);
+    upload.tags.value = tags;
   });
+  upload.learning = readingTags;
 }
 
 function pump(): void {
@@ -162,6 +165,9 @@ async function run(upload: Upload): Promise<void> {
   let isThere = false;
   try {
     const file = await open(upload);
+    await upload.learning;
+    if (upload.record.songId === null) await remember(upload.record); // so that it is registered only once
+    signal.throwIfAborted();
     upload.song.value = await transfer(upload, file, signal, () => void remember(upload.record));
     upload.sent_bytes.value = upload.record.size_bytes;
     isThere = true;

@@ -43,6 +43,8 @@ export interface UploadRecord {
   /** The tab that sends it; another may go on when that one is gone. */
   tab: string;
   songId: string | null;
+  /** What its name says where the file itself has no title; null until that is known. */
+  named: FileTags | null;
   /** The song when its fate was known. */
   song: Song | null;
   isPaused: boolean;
@@ -54,13 +56,14 @@ export class Upload {
   readonly problem = signal<ProblemError | null>(null);
   readonly song = signal<Song | null>(null);
   readonly packaged = signal<PackageStatus | null>(null);
-  /** What the file says of itself; null until it was read. */
+  /** What the file says of itself; null until it was read, and where it cannot be. */
   readonly tags = signal<FileTags | null>(null);
   /** When the service last told something, by this machine's clock, in milliseconds since 1970. */
   readonly toldAt = signal(Date.now());
   file: File | null;
   handle: FileSystemFileHandle | null;
   abort = new AbortController();
+  learning: Promise<void> | null = null;
 
   constructor(
     readonly record: UploadRecord,
@@ -81,7 +84,7 @@ export class Upload {
   get title(): string {
     const said = this.song.value?.title;
     if (said && said !== "Unknown Title") return said;
-    return this.tags.value?.title ?? this.record.name.replace(/\.[^.]+$/, "");
+    return this.tags.value?.title ?? this.record.named?.title ?? this.record.name.replace(/\.[^.]+$/, "");
   }
 
   get isSending(): boolean {
@@ -110,6 +113,7 @@ export function newRecord(found: Found, owner: string, tab: string, visibility: 
     handle,
     tab,
     songId: null,
+    named: null,
     song: null,
     isPaused: false,
   };

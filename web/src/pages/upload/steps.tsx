@@ -32,7 +32,7 @@ export function stepsOf(upload: Upload): Step[] {
     ["Packaged for streaming", packaged === "packaged" ? upload.toldAt.value : null, packaged === "failed"],
   ];
   const isOver = twin !== null || bad !== null;
-  let isNext = upload.phase.value === "followed" || upload.phase.value === "ended";
+  let isNext = ["sending", "interrupted", "followed", "ended"].includes(upload.phase.value);
   return steps.map(([words, when, isBad]) => {
     if (isBad) return { words, mark: "bad", at: twin ?? bad };
     if (when !== null) return { words, mark: "done", at: when };
@@ -53,7 +53,7 @@ export function Steps({ upload }: { upload: Upload }) {
         const begin = before;
         if (step.at !== null) before = step.at;
         const took_s =
-          step.mark === "now" && step.words !== "Packaged for streaming"
+          step.mark === "now" && step.words !== "Packaged for streaming" && step.words !== "Uploaded"
             ? (now - upload.toldAt.value) / 1000
             : step.words !== "Packaged for streaming" && step.at !== null && begin !== null && step.at > begin
               ? (step.at - begin) / 1000

@@ -23,7 +23,7 @@ export function valuesOf(upload: Upload): Values {
   const tags = upload.tags.value ?? {};
   const known = (said: string | undefined) => (said?.startsWith("Unknown ") ? undefined : said);
   return {
-    title: known(song?.title) ?? tags.title ?? "",
+    title: known(song?.title) ?? tags.title ?? upload.record.named?.title ?? "",
     artist: known(song?.artist) ?? tags.artist ?? "",
     album: known(song?.album) ?? tags.album ?? "",
     year: String(song?.year ?? tags.year ?? ""),

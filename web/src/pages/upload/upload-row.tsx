@@ -1,5 +1,6 @@
 // Where does one file stand, and what can be done about it?
 import { useId, useState } from "preact/hooks";
+import { playSongs } from "../../player/store";
 import { Button, IconButton } from "../../ui/button";
 import { Icon, type IconName } from "../../ui/icon";
 import { Progress } from "../../ui/waiting";
@@ -25,7 +26,7 @@ export function UploadRow({ upload, onAskFile }: RowProps) {
   const isMoving = ["waiting", "sending", "interrupted", "paused", "fileless"].includes(phase);
   const by = [song?.artist, song?.album].filter((words) => words && !words.startsWith("Unknown "));
   const said = [upload.tags.value?.artist, upload.tags.value?.album].filter(Boolean);
-  const details = (by.length > 0 ? by : said).join(" · ") || upload.record.name;
+  const details = (by.length > 0 ? by : said).join(" · ") || upload.record.folder || bytes(upload.record.size_bytes);
   return (
     <li class={`upload upload-${tone}`}>
       <div class="upload-line">
@@ -64,6 +65,9 @@ export function UploadRow({ upload, onAskFile }: RowProps) {
         {isOpen && (
           <>
             <Steps upload={upload} />
+            {upload.packaged.value?.status === "failed" && (
+              <p class="soft">It plays as it is. {sentence(upload.packaged.value.reason ?? "It cannot be packaged")}</p>
+            )}
             {song !== null && ["ready", "awaiting_upload", "uploaded", "fingerprinted"].includes(song.status) && (
               <TagForm key={song.id} upload={upload} song={song} />
             )}
@@ -98,6 +102,7 @@ function Reason({ upload }: { upload: Upload }) {
 
 function Actions({ upload, onAskFile }: RowProps) {
   const { title } = upload;
+  const song = upload.song.value;
   const giveUp = <IconButton icon="close" label={`Cancel ${title}`} onClick={() => void cancel(upload)} />;
   switch (upload.phase.value) {
     case "waiting":
@@ -142,7 +147,14 @@ function Actions({ upload, onAskFile }: RowProps) {
       return null;
     case "ended":
     case "refused":
-      return <IconButton icon="close" label={`Take ${title} off the list`} onClick={() => dismiss(upload)} />;
+      return (
+        <>
+          {song?.status === "ready" && (
+            <IconButton icon="play" label={`Play ${title}`} onClick={() => playSongs([song])} />
+          )}
+          <IconButton icon="close" label={`Take ${title} off the list`} onClick={() => dismiss(upload)} />
+        </>
+      );
   }
 }
 

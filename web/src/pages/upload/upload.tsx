@@ -9,6 +9,9 @@ import { Overall } from "./overall";
 import { UploadRow } from "./upload-row";
 import "./upload.css";
 
+/** From so many rows on only those are laid out that are seen. */
+const MANY = 50;
+
 export default function UploadPage() {
   const input = useRef<HTMLInputElement>(null);
   if (account.value?.role === "listener")
@@ -26,7 +29,7 @@ export default function UploadPage() {
       <Intake isSmall={all.length > 0} input={input} />
       <Overall onAskFiles={ask} />
       {all.length > 0 && (
-        <ul class="uploads" aria-label="Uploads">
+        <ul class={`uploads ${all.length > MANY ? "uploads-many" : ""}`} aria-label="Uploads">
           {all.map((upload) => (
             <UploadRow key={upload.record.id} upload={upload} onAskFile={ask} />
           ))}
