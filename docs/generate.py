@@ -1,7 +1,7 @@
 """What can be read off the code, so that no document says anything else?
 
-``python -m docs.generate`` writes the catalogue of events, the AsyncAPI and OpenAPI documents and the table of settings
-beside this file. A test compares what is committed with what the code says.
+``python -m docs.generate`` writes the catalogue of events, the AsyncAPI and OpenAPI documents, the table of settings
+and the responses of the equalizer beside this file. A test compares what is committed with what the code says.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What does an equalizer do to a song? The only place where its coefficients are made, for servers and browsers alike.
+"""What does an equalizer do to a song? The pages have the same formulas, and tests hold both to each other.
 
 Three bands by Robert Bristow-Johnson's cookbook, as the Web Audio specification has them, then Butterworth filters,
 then a gain that leaves room for what is boosted.
