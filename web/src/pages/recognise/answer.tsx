@@ -9,12 +9,16 @@ import { ProblemNote } from "../../ui/notice";
 import type { Answer, Source } from "./listening";
 import { playFrom, playInSync } from "./playing";
 import { Why } from "./why";
-import { confidenceWords, timeWords, unknownWords } from "./words";
+import { byWords, confidenceWords, timeWords, unknownWords } from "./words";
 
 type Match = Schemas["ClipMatch"];
 
+/** Less sure than this is no alternative. */
+const WORTH_TELLING = 0.02;
+
 export function Found({ answer: said, match, source }: { answer: Answer; match: Match; source: Source }) {
   const { song } = match;
+  const others = said.alternatives.filter((other) => other.confidence >= WORTH_TELLING);
   const { value } = useLoaded(() => songOf(song.id), [song.id]);
   const endedAt = source.endedAt;
   const play = useAction(async () => {
@@ -27,7 +31,7 @@ export function Found({ answer: said, match, source }: { answer: Answer; match: 
       <Cover song={value ?? { ...song, has_cover: false }} class="found-cover" />
       <div class="found-words">
         <h2>{song.title}</h2>
-        <p class="found-artist">{[song.artist, song.album].filter(Boolean).join(" · ")}</p>
+        <p class="found-artist">{byWords(song.artist, song.album)}</p>
         <p class="soft">
           {timeWords(endedAt === null ? match.offset_ms : match.play_offset_ms)} into the song ·{" "}
           {confidenceWords(match.confidence)}
@@ -43,16 +47,14 @@ export function Found({ answer: said, match, source }: { answer: Answer; match: 
         <ProblemNote problem={play.problem} />
       </div>
       {match.aligned && <Why aligned={match.aligned} offset_ms={match.offset_ms} />}
-      {said.alternatives.length > 0 && (
+      {others.length > 0 && (
         <details>
           <summary>It may also be …</summary>
           <ul class="alternatives">
-            {said.alternatives.map((other) => (
+            {others.map((other) => (
               <li key={other.song.id}>
                 <strong>{other.song.title}</strong>
-                <span class="soft">
-                  {[other.song.artist, confidenceWords(other.confidence)].filter(Boolean).join(" · ")}
-                </span>
+                <span class="soft">{byWords(other.song.artist, confidenceWords(other.confidence))}</span>
               </li>
             ))}
           </ul>

@@ -10,7 +10,7 @@ import { toast } from "../../ui/toast";
 import { songOf } from "./answer";
 import { type Answer, stage } from "./listening";
 import { playFrom } from "./playing";
-import { confidenceWords, dayWords, timeWords } from "./words";
+import { byWords, confidenceWords, dayWords, timeWords } from "./words";
 
 export function History() {
   const [asked, setAsked] = useState<readonly Answer[]>([]);
@@ -67,13 +67,11 @@ export function History() {
                   <strong class={said.match ? "" : "soft"}>{said.match?.song.title ?? "Not known"}</strong>
                   {said.match && (
                     <span class="soft">
-                      {[
+                      {byWords(
                         said.match.song.artist,
                         `${timeWords(said.match.offset_ms)} into the song`,
                         confidenceWords(said.match.confidence),
-                      ]
-                        .filter(Boolean)
-                        .join(" · ")}
+                      )}
                     </span>
                   )}
                 </span>

@@ -140,6 +140,8 @@ async function alone(work: (signal: AbortSignal) => Promise<void>): Promise<void
     if (error instanceof MicrophoneRefused) stage.value = { name: "refused", refusal: error.refusal };
     else if (error instanceof Failed) stage.value = { name: "failed", problem: error.problem, again: error.again };
     else stage.value = { name: "failed", problem: asProblem(error), again: async () => stop() };
+  } finally {
+    if (under === own) under = null; // what has been answered is not taken back by what comes next
   }
 }
 

@@ -138,7 +138,9 @@ function ChooseFile() {
   return (
     <>
       <Button look="quiet" icon="upload" onClick={() => input.current?.click()}>
-        Choose a recording<span class="only-with-keyboard">, or drop one here</span>
+        <span>
+          Choose a recording<span class="only-with-keyboard">, or drop one here</span>
+        </span>
       </Button>
       <input
         ref={input}

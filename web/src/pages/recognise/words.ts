@@ -19,9 +19,14 @@ export function confidenceWords(confidence: number): string {
   return `${words}, ${Math.floor(confidence * 1000) / 10} %`;
 }
 
+/** Who made it; what nobody said is left out. */
+export function byWords(...said: string[]): string {
+  return said.filter((words) => words && !words.startsWith("Unknown ")).join(" · ");
+}
+
 /** What was found, in one sentence. */
 export function foundWords({ song, offset_ms, play_offset_ms }: ClipMatch, isLive: boolean): string {
-  return `${[song.title, song.artist].filter(Boolean).join(", by ")}, ${timeWords(isLive ? play_offset_ms : offset_ms)} into the song.`;
+  return `${[song.title, byWords(song.artist)].filter(Boolean).join(", by ")}, ${timeWords(isLive ? play_offset_ms : offset_ms)} into the song.`;
 }
 
 export interface Unknown {
