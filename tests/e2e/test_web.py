@@ -26,6 +26,7 @@ PAGES = {
     "login": ("/login", "Log in"),
     "signup": ("/signup", "Make an account"),
     "library": ("/", "Library"),
+    "equalizer": ("/equalizer", "Equalizer"),
     "account": ("/account", "Account"),
     "nowhere": ("/nowhere", "Not found"),
 }

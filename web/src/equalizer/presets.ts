@@ -1,9 +1,10 @@
 // Which presets are there, and what if another device has changed one meanwhile? Then nothing is written before somebody
 // has seen both and decided.
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { answer, api } from "../api/client";
 import { problemOf } from "../api/problems";
 import { current } from "../player/store";
+import { isSignedIn } from "../session/session";
 import { complete, type Settings } from "./filters";
 import { origin, ownOfSong, type Preset, settings, take } from "./live";
 
@@ -84,3 +85,9 @@ export async function useForSong(songId: string, preset: Preset | null): Promise
 export function otherSettings({ preset }: Conflict): Settings | null {
   return preset && complete(preset.settings);
 }
+
+effect(() => {
+  if (isSignedIn.value) return;
+  presets.value = null;
+  defaultName.value = "flat";
+});

@@ -10,7 +10,7 @@ export function decibels(level_db: number): string {
 
 /** "80 Hz", "3.4 kHz". */
 export function hertz(hz: number): string {
-  return hz < 1000 ? `${Math.round(hz)} Hz` : `${Number((hz / 1000).toPrecision(3))} kHz`;
+  return hz < 999.5 ? `${Math.round(hz)} Hz` : `${Number((hz / 1000).toPrecision(3))} kHz`;
 }
 
 /** "24 dB per octave" for order 4. */
