@@ -12,6 +12,6 @@ test("silence and songs shorter than the bars have heights, too", () => {
 });
 
 test("times are short to read and plain to hear", () => {
-  expect([clock(83.9), clock(3723), clock(-1)]).toEqual(["1:23", "1:02:03", "0:00"]);
+  expect([clock(83.9), clock(3723), clock(-1), clock(13.999999)]).toEqual(["1:23", "1:02:03", "0:00", "0:14"]);
   expect([clockWords(61), clockWords(120)]).toEqual(["1 minute 1 second", "2 minutes 0 seconds"]);
 });
