@@ -237,8 +237,9 @@ async function changeOwner(user: string | null): Promise<void> {
 async function adopt(user: string): Promise<void> {
   await navigator.locks.request("tunescout.uploads.adopt", async () => {
     const held = new Set((await navigator.locks.query()).held?.map((lock) => lock.name));
+    const here = new Set(uploads.peek().map((upload) => upload.record.id));
     const orphans = (await recall(user).catch(() => [])).filter(
-      (record) => record.tab === tab || !held.has(lockOf(record.tab)),
+      (record) => !here.has(record.id) && (record.tab === tab || !held.has(lockOf(record.tab))),
     );
     for (const record of orphans) record.tab = tab;
     await remember(...orphans);

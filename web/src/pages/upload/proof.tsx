@@ -23,7 +23,14 @@ export function DuplicateProof({ upload, proof }: { upload: Upload; proof: Proof
   return (
     <div class="stack">
       <p class="proof-words">
-        It is already here as <strong>{proof.title}</strong> by <strong>{proof.artist}</strong>. {evidence(proof)}
+        It is already here as <strong>{proof.title}</strong>
+        {proof.artist !== "Unknown Artist" && (
+          <>
+            {" by "}
+            <strong>{proof.artist}</strong>
+          </>
+        )}
+        . {evidence(proof)}
       </p>
       <dl class="proof-facts">
         <Fact name="Overlap" value={`${Math.round(100 * (proof.overlap ?? 0))} %`} />
@@ -51,6 +58,7 @@ function evidence(proof: Proof): string {
 }
 
 function place(offset_ms: number): string {
+  if (Math.abs(offset_ms) < 500) return "its beginning";
   if (offset_ms < -500) return `${minutes(-offset_ms / 1000)} before it`;
   return `${minutes(offset_ms / 1000)} of it`;
 }
