@@ -207,7 +207,8 @@ def of_items(kept: Kept) -> list[str]:
         for write in relist(None, song)
         if isinstance(write, Put)
     ]
-    wrong += _differ("listings", ((item["pk"], item["sk"]) for item in kept.of("songs", "songs#")), listed)
+    lists = [*kept.of("songs", "songs#"), *kept.of("songs", "sorted#")]
+    wrong += _differ("listings", ((item["pk"], item["sk"]) for item in lists), listed)
     words = {(item["pk"], item["sk"]) for item in kept.of("songs", "words#")}
     wanted_words = {(key.pk, key.sk) for song in ready.values() for key in word_keys(song)}
     wrong += _differ("words", words & wanted_words, wanted_words)

@@ -44,7 +44,7 @@ _PATHS: dict[str, tuple[str, ...]] = {
         "/v1/equalizer/{rest:path}",
         "/v1/media/{rest:path}",
     ),
-    "ingest": ("/v1/songs", "/v1/songs/{rest:path}"),
+    "ingest": ("/v1/songs", "/v1/songs/{rest:path}", "/v1/artists", "/v1/albums"),
 }
 
 

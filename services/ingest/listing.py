@@ -7,15 +7,17 @@ themselves. A song of the library is found by its words in the same two places.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
 
+from services.ingest import sorting
 from services.ingest.songs import Song, Status
+from services.ingest.sorting import Order
+from services.ingest.walk import Walk
 from services.ingest.words import words_of
 from shared.errors import Rejected
 from shared.storage.paging import cursor_behind, read_cursor
-from shared.storage.tables import Delete, Key, Put, Table, Write
+from shared.storage.tables import Delete, Item, Key, Put, Table, Write
 
 READ_AT_ONCE = 200
 MOST_LOOKED_AT = 2000
@@ -39,16 +41,24 @@ class Listing:
         self, user_id: str, *, only_own: bool, keep: Callable[[Song], bool], limit: int, cursor: str | None
     ) -> SongsAndCursor:
         """Return songs, newest first, and the cursor of the next page: None where no more are kept."""
-        places = [_songs(library) for library in _seen(user_id, only_own)]
-        walk = _Walk(self._table, places, "", _position(cursor, ""), descending=True)
+        places = [_songs(library) for library in seen(user_id, only_own)]
+        walk = Walk(self._table, places, "", _position(cursor, ""), descending=True)
         return await self._page(walk, user_id, lambda _, song: keep(song), limit)
+
+    async def sorted_by(
+        self, order: Order, user_id: str, *, only_own: bool, limit: int, cursor: str | None
+    ) -> SongsAndCursor:
+        """Return songs of the library in an order, and the cursor of the next page."""
+        position = None if cursor is None else sorting.check_song_position(*read_cursor(cursor, 1))
+        places = [sorting.partition(order, library) for library in seen(user_id, only_own)]
+        return await self._page(Walk(self._table, places, "", position), user_id, lambda _, song: True, limit)
 
     async def by_word(
         self, user_id: str, word: str, *, only_own: bool, keep: Callable[[Song], bool], limit: int, cursor: str | None
     ) -> SongsAndCursor:
         """Return songs of the library that have a word that begins so, in the order of such words, and the cursor."""
-        places = [_words(library, word) for library in _seen(user_id, only_own)]
-        walk = _Walk(self._table, places, word, _position(cursor, word), descending=False)
+        places = [_words(library, word) for library in seen(user_id, only_own)]
+        walk = Walk(self._table, places, word, _position(cursor, word))
 
         def keep_once(sk: str, song: Song) -> bool:
             first = min((one for one in _words_of(song) if one.startswith(word)), default="")
@@ -61,12 +71,12 @@ class Listing:
         page = await self._table.query(_songs(_own(owner)), limit=READ_AT_ONCE, cursor=cursor)
         return await self._find_many(str(item["sk"]) for item in page.items), page.cursor
 
-    async def _page(self, walk: _Walk, user_id: str, keep: Callable[[str, Song], bool], limit: int) -> SongsAndCursor:
+    async def _page(self, walk: Walk, user_id: str, keep: Callable[[str, Song], bool], limit: int) -> SongsAndCursor:
         found: list[Song] = []
         last_found = last_seen = ""
         looked_at, at_once = 0, limit + 1
         while True:
-            keys = await walk.following(at_once)
+            keys = [str(item["sk"]) for item in await walk.following(at_once)]
             songs = {song.song_id: song for song in await self._find_many(_song_id(sk) for sk in keys)}
             for sk in keys:
                 song = songs.get(_song_id(sk))
@@ -86,45 +96,15 @@ class Listing:
             at_once = READ_AT_ONCE
 
 
-class _Walk:
-    """Goes through several sorted partitions as if they were one; what is in two of them comes once."""
-
-    def __init__(
-        self, table: Table, partitions: list[str], prefix: str, position: str | None, *, descending: bool
-    ) -> None:
-        self._table = table
-        self._partitions = partitions
-        self._prefix = prefix
-        self._position = position
-        self._descending = descending
-        self.is_over = False
-
-    async def following(self, limit: int) -> list[str]:
-        """Return the sort keys that follow, at most `limit`; `is_over` says that there are no more."""
-        cursor = cursor_behind(self._position) if self._position is not None else None
-        reading = [
-            self._table.query(
-                partition, sk_prefix=self._prefix, limit=limit, cursor=cursor, descending=self._descending
-            )
-            for partition in self._partitions
-        ]
-        pages = await asyncio.gather(*reading)
-        keys = sorted({str(item["sk"]) for page in pages for item in page.items}, reverse=self._descending)
-        self.is_over = len(keys) <= limit and all(page.cursor is None for page in pages)
-        if keys:
-            self._position = keys[:limit][-1]
-        return keys[:limit]
-
-
 # --- Writes that go with a change ---
 
 
 def relist(before: Song | None, after: Song) -> list[Write]:
     """Return what lists a song where it belongs after a change, and nowhere else."""
-    old = set() if before is None else _listed(before)
+    old = {} if before is None else _listed(before)
     new = _listed(after)
-    puts: list[Write] = [Put({"pk": key.pk, "sk": key.sk}) for key in sorted(new - old, key=lambda key: key.pk)]
-    return [*puts, *(Delete(key) for key in sorted(old - new, key=lambda key: key.pk))]
+    puts: list[Write] = [Put(item) for key, item in new.items() if old.get(key) != item]
+    return [*puts, *(Delete(key) for key in old if key not in new)]
 
 
 def word_keys(song: Song) -> set[Key]:
@@ -135,8 +115,11 @@ def word_keys(song: Song) -> set[Key]:
     return {Key(_words(library, word), _word_sk(word, song)) for library in _libraries(song) for word in words}
 
 
-def _listed(song: Song) -> set[Key]:
-    return {Key(_songs(library), song.song_id) for library in _libraries(song)}
+def _listed(song: Song) -> dict[Key, Item]:
+    items: list[Item] = []
+    for library in _libraries(song):
+        items += [{"pk": _songs(library), "sk": song.song_id}, *sorting.sorted_items(song, library)]
+    return {Key(str(item["pk"]), str(item["sk"])): item for item in items}
 
 
 def _libraries(song: Song) -> list[str]:
@@ -145,7 +128,8 @@ def _libraries(song: Song) -> list[str]:
     return [_own(song.owner), _SHARED] if song.is_shared else [_own(song.owner)]
 
 
-def _seen(user_id: str, only_own: bool) -> list[str]:
+def seen(user_id: str, only_own: bool) -> list[str]:
+    """Return the lists that somebody reads."""
     return [_own(user_id)] if only_own else [_own(user_id), _SHARED]
 
 
@@ -170,7 +154,7 @@ def _word_sk(word: str, song: Song) -> str:
 
 
 def _song_id(sk: str) -> str:
-    return sk.rpartition("#")[2]
+    return sorting.song_id_of(sk.rpartition("#")[2])
 
 
 def _position(cursor: str | None, prefix: str) -> str | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from fastapi import APIRouter
+
+from services.ingest.browsing import Browsing
+from services.ingest.browsing_routes import browsing_routes
 from services.ingest.decision import Decision
 from services.ingest.handlers import subscriptions
 from services.ingest.routes import routes
@@ -27,10 +31,15 @@ def build(runtime: Runtime) -> ServiceApp:
     decision = Decision(store, runtime.bus, inbox, deadline_s=settings.comparison_deadline_s)
     service = IngestService(store, runtime.blobs, decision, settings)
     sweeper = Sweeper(service, store, settings)
+    router = APIRouter()
+    router.include_router(
+        routes(service, runtime.blobs, RateLimits(runtime.table(LIMITS)), settings, Audit(runtime.bus))
+    )
+    router.include_router(browsing_routes(Browsing(table)))
     return ServiceApp(
         "ingest",
         subscriptions=subscriptions(service),
-        router=routes(service, runtime.blobs, RateLimits(runtime.table(LIMITS)), settings, Audit(runtime.bus)),
+        router=router,
         start=inbox.open,
         background=[outbox.relay, sweeper.run],
     )

@@ -3,7 +3,7 @@
 # No `annotations` of the future here: a dependency that is defined in a function is read from the real annotation.
 
 from collections.abc import AsyncIterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import RedirectResponse
@@ -14,6 +14,7 @@ from services.ingest.schemas import EditedSong, NewSong, RegisteredSong, SongBod
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Song, Status
+from services.ingest.sorting import Order
 from shared.errors import Rejected
 from shared.runtime.audit import Address, Audit
 from shared.runtime.identity import Identity, SignedIn, Uploader
@@ -84,14 +85,26 @@ def routes(
         album: Annotated[str, Query(max_length=200)] = "",
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         mine: Annotated[bool, Query(description="Only songs of one's own.")] = False,
-        cursor: Annotated[str | None, Query(max_length=2000)] = None,
+        sort: Annotated[
+            Literal["newest"] | Order, Query(description="Other orders than newest have the songs that are ready.")
+        ] = "newest",
+        cursor: Annotated[str | None, Query(max_length=4000)] = None,
     ) -> SongPage:
-        """List one's own songs and those shared by others, newest first, or search by words.
+        """List one's own songs and those shared by others, newest first or sorted by name, or search by words.
 
-        Words are looked for in title, artist, album and ISRC of songs that are ready.
+        Words are looked for in title, artist, album and ISRC of songs that are ready; what is found comes in the order
+        of the words.
         """
         songs, following = await service.find(
-            identity, query=q, status=status, artist=artist, album=album, only_own=mine, limit=limit, cursor=cursor
+            identity,
+            query=q,
+            status=status,
+            artist=artist,
+            album=album,
+            only_own=mine,
+            order=None if sort == "newest" else sort,
+            limit=limit,
+            cursor=cursor,
         )
         known = await service.known_songs(identity, songs)
         return SongPage(songs=[SongBody.of(song, known) for song in songs], next_cursor=following)

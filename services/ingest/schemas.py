@@ -236,6 +236,35 @@ class SongPage(BaseModel):
     next_cursor: str | None
 
 
+class ArtistBody(BaseModel):
+    """An artist, and how many songs one sees of it."""
+
+    name: str
+    songs: int
+
+
+class ArtistPage(BaseModel):
+    """Some artists, sorted by name, and where to go on."""
+
+    artists: list[ArtistBody]
+    next_cursor: str | None
+
+
+class AlbumBody(BaseModel):
+    """An album, whose it is, and how many songs one sees of it."""
+
+    name: str
+    artist: str
+    songs: int
+
+
+class AlbumPage(BaseModel):
+    """Some albums, sorted by name and artist, and where to go on."""
+
+    albums: list[AlbumBody]
+    next_cursor: str | None
+
+
 class Amount(BaseModel):
     """How much of something is used, and how much may be."""
 

@@ -14,6 +14,7 @@ from ulid import ULID
 from services.ingest.decision import Decision
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Duplicate, Rejection, Song, Status
+from services.ingest.sorting import Order
 from services.ingest.store import (
     SongStore,
     list_undecided,
@@ -213,10 +214,14 @@ class IngestService:
         artist: str = "",
         album: str = "",
         only_own: bool = False,
+        order: Order | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> tuple[list[Song], str | None]:
-        """Return songs that somebody sees and that match all that is asked, and the cursor of the next page."""
+        """Return songs that somebody sees and that match all that is asked, and the cursor of the next page.
+
+        They are in the given order, newest first where there is none; those found by words in the order of these words.
+        """
         wanted = words_of(query, artist, album)
         if not wanted and (query or artist or album):
             return [], None  # nothing but signs, which no song is found by
@@ -231,6 +236,10 @@ class IngestService:
             )
 
         listing, user_id = self._store.listing, asking.user_id
+        if not wanted and order is not None:
+            if status not in (None, Status.READY):
+                return [], None  # only songs of the library are sorted
+            return await listing.sorted_by(order, user_id, only_own=only_own, limit=limit, cursor=cursor)
         if not wanted:
             return await listing.newest(user_id, only_own=only_own, keep=keep, limit=limit, cursor=cursor)
         rarest = max(wanted, key=len)

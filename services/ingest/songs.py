@@ -123,6 +123,11 @@ class Song:
         return self.typed.artist or self.tags.artist or self.tags.album_artist or "Unknown Artist"
 
     @property
+    def album_artist(self) -> str:
+        """Whose album it is from: the artist that was typed, else the tagged one of the album, else the artist."""
+        return self.typed.artist or self.tags.album_artist or self.artist
+
+    @property
     def album(self) -> str:
         """The album: typed, else tagged, else unknown."""
         return self.typed.album or self.tags.album or "Unknown Album"

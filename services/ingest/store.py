@@ -83,7 +83,7 @@ class SongStore:
         if usage.is_too_much(more, quotas):
             raise usage.refusal(await self.usage(song.owner), more, quotas)
         writes: list[Write] = [
-            Put(_item(song), Absent()),
+            Put(song_item(song), Absent()),
             usage.still_open(song.owner),
             *relist(None, song),
             *count(song.owner, Usage(), more, quotas),
@@ -162,7 +162,7 @@ class SongStore:
     async def _replacement(self, before: Song, after: Song, events: Sequence[Event] = ()) -> Item:
         stored = await self._table.get(_key(before.song_id))
         unsent = pending_events(stored) if stored is not None else []
-        return with_pending(_item(after), [*unsent, *events])
+        return with_pending(song_item(after), [*unsent, *events])
 
     # --- Under decision ---
 
@@ -298,7 +298,8 @@ def _content_key(sha256: str) -> Key:
     return Key(f"content#{sha256}", "content")
 
 
-def _item(song: Song) -> Item:
+def song_item(song: Song) -> Item:
+    """Return the stored form of a song."""
     fields: dict[str, Any] = _SONG.dump_python(song, mode="json", exclude_none=True)
     key = _key(song.song_id)
     since = song.history[-1].at if song.history else song.created_at

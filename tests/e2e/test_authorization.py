@@ -120,6 +120,8 @@ ROWS = {
     # --- Songs ---
     "GET /v1/songs": Row(SIGNED_IN),
     "GET /v1/songs/usage": Row(SIGNED_IN),
+    "GET /v1/artists": Row(SIGNED_IN),
+    "GET /v1/albums": Row(SIGNED_IN),
     "POST /v1/songs": Row(UPLOADER, "upload", ok=201, json=NEW_SONG, but=GONE),
     "GET /v1/songs/{song_id}/upload": Row(UPLOADER, "upload", OWN),
     "POST /v1/songs/{song_id}/complete": Row(UPLOADER, "upload", OWN, ok=202),

@@ -12,6 +12,8 @@ import httpx
 from fastapi import FastAPI, Request
 from ulid import ULID
 
+from services.ingest.browsing import Browsing
+from services.ingest.browsing_routes import browsing_routes
 from services.ingest.decision import Decision
 from services.ingest.routes import routes
 from services.ingest.service import IngestService
@@ -88,6 +90,7 @@ class Ingest:
         app.state.streams = Streams()
         install_problem_handlers(app)
         app.include_router(routes(service, blobs, RateLimits(limits), settings, Audit(bus)))
+        app.include_router(browsing_routes(Browsing(table)))
         app.dependency_overrides[signed_in] = _who_the_headers_say
         ingest = cls(table, store, service, Sweeper(service, store, settings), blobs, bus, app)
         await bus.subscribe(

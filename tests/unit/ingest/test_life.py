@@ -17,9 +17,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from services.ingest.browsing import Browsing
 from services.ingest.songs import Song, Status
 from services.ingest.usage import Usage
-from services.ingest.words import words_of
+from services.ingest.words import fold, words_of
 from shared.catalogue import Library, Visibility
 from shared.errors import Rejected, Unavailable
 from shared.events import SongDeleted, SongFingerprinted, SongFingerprintFailed, Tags, UserDeleted
@@ -39,6 +40,7 @@ UNDECIDED = ("awaiting_upload", "uploaded", "fingerprinted")
 OWNERS = st.sampled_from(["ada", "eve", "bob"])
 CONTENTS = st.sampled_from([b"one", b"two", b"six", b"ten"])
 TITLES = st.sampled_from([None, "Alpha", "Alpha Beta", "Gamma"])
+ARTISTS = st.sampled_from([None, "Air", "Aïr", "Air Two"])
 VISIBILITIES: st.SearchStrategy[Visibility] = st.sampled_from(["private", "shared"])
 
 
@@ -108,9 +110,10 @@ class Life(RuleBasedStateMachine):
     def complete(self, song_id: str) -> None:
         self.do(self.ingest.service.complete(person(self.song(song_id).owner), song_id))
 
-    @rule(song_id=songs.filter(bool), title=TITLES, visibility=VISIBILITIES, asking=OWNERS)
-    def edit(self, song_id: str, title: str | None, visibility: Visibility, asking: str) -> None:
-        self.do(self.ingest.service.edit(person(asking, "admin"), song_id, Tags(title=title), visibility))
+    @rule(song_id=songs.filter(bool), title=TITLES, artist=ARTISTS, visibility=VISIBILITIES, asking=OWNERS)
+    def edit(self, song_id: str, title: str | None, artist: str | None, visibility: Visibility, asking: str) -> None:
+        typed = Tags(title=title, artist=artist)
+        self.do(self.ingest.service.edit(person(asking, "admin"), song_id, typed, visibility))
 
     @rule(song_id=songs.filter(bool), asking=OWNERS)
     def delete(self, song_id: str, asking: str) -> None:
@@ -195,11 +198,31 @@ class Life(RuleBasedStateMachine):
             if place != "shared" or song.song_id in shared
         }
         assert parts("words#") == words
+        sorted_lists = {
+            (f"sorted#{order}#{place}", song.song_id)
+            for song in ready
+            for order in ("title", "artist", "album")
+            for place in ("shared", f"of#{song.owner}")
+            if place != "shared" or song.song_id in shared
+        }
+        in_sorted_lists = [(pk, sk.rpartition("\x1f")[2]) for pk, sk in parts("sorted#")]
+        assert sorted(in_sorted_lists) == sorted(sorted_lists)
         claims = Counter(song.content_sha256 for song in ready)
         assert parts("content#") == {(f"content#{sha256}", "content") for sha256 in claims}
         assert max(claims.values(), default=1) == 1
         deciding = {("undecided", song.song_id) for song in songs if song.status is Status.FINGERPRINTED}
         assert deciding <= parts("undecided")
+
+    @invariant()
+    def artists_and_albums_are_those_of_the_songs_that_somebody_sees(self) -> None:
+        browsing = Browsing(self.ingest.table)
+        songs = [self.song(song_id) for song_id in self.contents]
+        for asking, groups in (("ada", browsing.artists), ("eve", browsing.albums)):
+            seen = [song for song in songs if song.status is Status.READY and song.is_visible_to(asking)]
+            found, _ = self._runner.run(groups(asking, beginning="", only_own=False, limit=200, cursor=None))
+            counts = Counter(fold(song.artist) for song in seen)
+            assert [(fold(one.artist), one.songs) for one in found] == sorted(counts.items())
+            assert {one.artist for one in found} <= {song.artist for song in seen}
 
     @invariant()
     def usage_is_the_sum_over_songs(self) -> None:

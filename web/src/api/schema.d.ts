@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/v1/albums": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Albums
+         * @description List the albums of one's own songs and of those shared by others, by name, and count their songs.
+         */
+        get: operations["albums_v1_albums_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/artists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Artists
+         * @description List the artists of one's own songs and of those shared by others, by name, and count their songs.
+         */
+        get: operations["artists_v1_artists_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auth/api-keys": {
         parameters: {
             query?: never;
@@ -591,9 +631,10 @@ export interface paths {
         };
         /**
          * Find
-         * @description List one's own songs and those shared by others, newest first, or search by words.
+         * @description List one's own songs and those shared by others, newest first or sorted by name, or search by words.
          *
-         *     Words are looked for in title, artist, album and ISRC of songs that are ready.
+         *     Words are looked for in title, artist, album and ISRC of songs that are ready; what is found comes in the order
+         *     of the words.
          */
         get: operations["find_v1_songs_get"];
         put?: never;
@@ -1000,6 +1041,28 @@ export interface components {
             username: string;
         };
         /**
+         * AlbumBody
+         * @description An album, whose it is, and how many songs one sees of it.
+         */
+        AlbumBody: {
+            /** Artist */
+            artist: string;
+            /** Name */
+            name: string;
+            /** Songs */
+            songs: number;
+        };
+        /**
+         * AlbumPage
+         * @description Some albums, sorted by name and artist, and where to go on.
+         */
+        AlbumPage: {
+            /** Albums */
+            albums: components["schemas"]["AlbumBody"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
          * AlignedPeaks
          * @description Some seconds of a song and of a clip, laid over one another.
          */
@@ -1098,6 +1161,26 @@ export interface components {
         ApiKeyList: {
             /** Api Keys */
             api_keys: components["schemas"]["ApiKeyBody"][];
+        };
+        /**
+         * ArtistBody
+         * @description An artist, and how many songs one sees of it.
+         */
+        ArtistBody: {
+            /** Name */
+            name: string;
+            /** Songs */
+            songs: number;
+        };
+        /**
+         * ArtistPage
+         * @description Some artists, sorted by name, and where to go on.
+         */
+        ArtistPage: {
+            /** Artists */
+            artists: components["schemas"]["ArtistBody"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * AudioFormat
@@ -1640,6 +1723,12 @@ export interface components {
             /** Year */
             year?: number | null;
         };
+        /**
+         * Order
+         * @description What a list of songs is sorted by; names precede each other without case and accents.
+         * @enum {string}
+         */
+        Order: "title" | "artist" | "album";
         /**
          * PackageStatus
          * @description Whether a song can be streamed adaptively.
@@ -2227,6 +2316,96 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    albums_v1_albums_get: {
+        parameters: {
+            query?: {
+                /** @description How the name begins, whatever its case and accents. */
+                q?: string;
+                limit?: number;
+                /** @description Only songs of one's own count. */
+                mine?: boolean;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlbumPage"];
+                };
+            };
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artists_v1_artists_get: {
+        parameters: {
+            query?: {
+                /** @description How the name begins, whatever its case and accents. */
+                q?: string;
+                limit?: number;
+                /** @description Only songs of one's own count. */
+                mine?: boolean;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtistPage"];
+                };
+            };
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_api_keys_v1_auth_api_keys_get: {
         parameters: {
             query?: never;
@@ -3753,6 +3932,8 @@ export interface operations {
                 limit?: number;
                 /** @description Only songs of one's own. */
                 mine?: boolean;
+                /** @description Other orders than newest have the songs that are ready. */
+                sort?: "newest" | components["schemas"]["Order"];
                 cursor?: string;
             };
             header?: never;
