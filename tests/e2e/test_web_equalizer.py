@@ -97,7 +97,7 @@ class Listener:
     async def lines(self) -> Lines:
         """Return what is heard, as soon as it stays the same."""
         found = await self._captured()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 before, found = found, await self._captured()
                 if np.abs(third_octaves_db(found) - third_octaves_db(before)).max() < 0.05:
@@ -220,7 +220,7 @@ async def test_file_sounds_as_what_was_heard(playing: Listener, tmp_path: Path) 
     await page.get_by_role("radio", name="24 bits").press("Space")
     await page.get_by_role("button", name="Make the file").click()
     link = page.get_by_role("link", name=re.compile("Download"))
-    await expect(link).to_be_visible()
+    await expect(link).to_be_visible(timeout=60_000)
     async with page.expect_download() as download:
         await link.click()
     path = tmp_path / (await download.value).suggested_filename
