@@ -95,12 +95,13 @@ class Listener:
         await self.page.get_by_role("radio", name=preset).check(force=True)
 
     async def lines(self) -> Lines:
-        """Return what is heard, as soon as it stays the same."""
+        """Return what is heard, as soon as something is heard and stays the same."""
         found = await self._captured()
         async with asyncio.timeout(30):
             while True:
                 before, found = found, await self._captured()
-                if np.abs(third_octaves_db(found) - third_octaves_db(before)).max() < 0.05:
+                levels = third_octaves_db(found)
+                if levels.max() > -100 and np.abs(levels - third_octaves_db(before)).max() < 0.05:
                     return found
 
     async def _captured(self) -> Lines:
