@@ -4,6 +4,7 @@ PYTHON ?= python3
 MUSIC ?=
 DATA ?= var/demo
 STACK ?= var/stack
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,7 +40,7 @@ demo: setup ## the same, but end when everything was shown
 	$(DEMO)
 
 test: setup-dev lint types imports web-check ## check everything, on real servers
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: setup-dev ## check style
 	$(BIN)/ruff check .

@@ -21,7 +21,8 @@ from deploy.local.rabbitmq import RabbitMQ, find_installation
 from deploy.local.seaweedfs import SeaweedFS
 from deploy.local.web import built_pages
 
-PLAYERS = Path(__file__).parent / "e2e" / "players"
+TESTS = Path(__file__).parent
+PLAYERS = TESTS / "e2e" / "players"
 """The project of npm with the players of HLS and DASH."""
 
 
@@ -50,6 +51,15 @@ def running(server: S) -> Iterator[S]:
 def pytest_configure() -> None:
     # A cancelled run ends its servers like an interrupted one.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Where several processes test, what shares running servers stays together, so that each server is started once.
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        has_own_servers = item.path.stem in ("test_crashes", "test_replicas")
+        shares = folder in ("contract", "e2e") and not has_own_servers
+        item.add_marker(pytest.mark.xdist_group(folder if shares else str(item.path)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
