@@ -7,8 +7,10 @@ themselves. A song of the library is found by its words in the same two places.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from services.ingest import sorting
 from services.ingest.songs import Song, Status
@@ -22,6 +24,11 @@ from shared.storage.tables import Delete, Item, Key, Put, Table, Write
 READ_AT_ONCE = 200
 MOST_LOOKED_AT = 2000
 """So many songs are looked at for one page, at least; a rare status may leave it short, with a cursor to go on."""
+
+MOST_COMPARED = 1000
+"""Of a word that stands in more places than these, it is not asked which songs have it, but each song is looked at."""
+MOST_WORDS = 5
+"""So many words of a question tell where to look; a song that is looked at must have all of them."""
 
 _SHARED = "shared"
 _POSITION = re.compile(r"(\w{1,40}#)?[0-9A-Za-z-]{1,64}")
@@ -53,30 +60,65 @@ class Listing:
         places = [sorting.partition(order, library) for library in seen(user_id, only_own)]
         return await self._page(Walk(self._table, places, "", position), user_id, lambda _, song: True, limit)
 
-    async def by_word(
-        self, user_id: str, word: str, *, only_own: bool, keep: Callable[[Song], bool], limit: int, cursor: str | None
+    async def by_words(
+        self,
+        user_id: str,
+        words: Sequence[str],
+        *,
+        only_own: bool,
+        keep: Callable[[Song], bool],
+        limit: int,
+        cursor: str | None,
     ) -> SongsAndCursor:
-        """Return songs of the library that have a word that begins so, in the order of such words, and the cursor."""
-        places = [_words(library, word) for library in seen(user_id, only_own)]
-        walk = Walk(self._table, places, word, _position(cursor, word))
+        """Return songs of the library with words that begin so, in the order of their rarest such word, and the cursor.
+
+        Where few songs have one of the words, only those are looked at that are found by the others too.
+        """
+        libraries, telling = seen(user_id, only_own), _telling(words)
+        ids = await self._ids_by_word(libraries, telling) if len(telling) > 1 else {}
+        among = set.intersection(*ids.values()) if ids else None
+        if cursor is None:
+            word = min(telling, key=lambda one: (len(ids[one]) if one in ids else math.inf, -len(one)))
+        else:
+            (position,) = read_cursor(cursor, 1)
+            word = next((one for one in telling if position.startswith(one)), telling[0])
+        walk = Walk(self._table, [_words(library, word) for library in libraries], word, _position(cursor, word))
 
         def keep_once(sk: str, song: Song) -> bool:
             first = min((one for one in _words_of(song) if one.startswith(word)), default="")
             return sk == _word_sk(first, song) and keep(song)
 
-        return await self._page(walk, user_id, keep_once, limit)
+        return await self._page(walk, user_id, keep_once, limit, among)
+
+    async def _ids_by_word(self, libraries: list[str], words: list[str]) -> dict[str, set[str]]:
+        """Return the ids of all songs with each word, but of no word that more than a few songs have."""
+        walks = [Walk(self._table, [_words(one, word) for one in libraries], word, None) for word in words]
+        found = await asyncio.gather(*(walk.following(MOST_COMPARED) for walk in walks))
+        return {
+            word: {_song_id(str(item["sk"])) for item in items}
+            for word, walk, items in zip(words, walks, found, strict=True)
+            if walk.is_over
+        }
 
     async def all_of(self, owner: str, *, cursor: str | None) -> SongsAndCursor:
         """Return some songs of an owner, in every state but deleted, and the cursor of the others."""
         page = await self._table.query(_songs(_own(owner)), limit=READ_AT_ONCE, cursor=cursor)
         return await self._find_many(str(item["sk"]) for item in page.items), page.cursor
 
-    async def _page(self, walk: Walk, user_id: str, keep: Callable[[str, Song], bool], limit: int) -> SongsAndCursor:
+    async def _page(
+        self,
+        walk: Walk,
+        user_id: str,
+        keep: Callable[[str, Song], bool],
+        limit: int,
+        among: set[str] | None = None,
+    ) -> SongsAndCursor:
         found: list[Song] = []
         last_found = last_seen = ""
         looked_at, at_once = 0, limit + 1
         while True:
-            keys = [str(item["sk"]) for item in await walk.following(at_once)]
+            walked = [str(item["sk"]) for item in await walk.following(at_once)]
+            keys = [sk for sk in walked if among is None or _song_id(sk) in among]
             songs = {song.song_id: song for song in await self._find_many(_song_id(sk) for sk in keys)}
             for sk in keys:
                 song = songs.get(_song_id(sk))
@@ -143,6 +185,13 @@ def _songs(library: str) -> str:
 
 def _words(library: str, word: str) -> str:
     return f"words#{library}#{word[:2]}"
+
+
+def _telling(words: Sequence[str]) -> list[str]:
+    """Return the words that say where to look: none that begins another, and no letter beside whole words."""
+    distinct = [one for one in words if not any(other != one and other.startswith(one) for other in words)]
+    longest = sorted(distinct, key=len, reverse=True)[:MOST_WORDS]
+    return [one for one in longest if len(one) > 1] or longest
 
 
 def _words_of(song: Song) -> list[str]:

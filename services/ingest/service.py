@@ -242,8 +242,7 @@ class IngestService:
             return await listing.sorted_by(order, user_id, only_own=only_own, limit=limit, cursor=cursor)
         if not wanted:
             return await listing.newest(user_id, only_own=only_own, keep=keep, limit=limit, cursor=cursor)
-        rarest = max(wanted, key=len)
-        return await listing.by_word(user_id, rarest, only_own=only_own, keep=keep, limit=limit, cursor=cursor)
+        return await listing.by_words(user_id, wanted, only_own=only_own, keep=keep, limit=limit, cursor=cursor)
 
     async def edit(self, asking: Identity, song_id: str, typed: Tags, visibility: Visibility | None = None) -> Song:
         """Replace what is said about a song, and who sees it; what is not given stays as it is."""

@@ -9,8 +9,10 @@ import httpx
 import pytest
 from ulid import ULID
 
+from services.ingest import listing
 from services.ingest.progress import follow
 from services.ingest.songs import Status
+from services.ingest.words import matches
 from shared.catalogue import Library
 from shared.events import AuditRecorded, Tags
 from shared.messaging.bus import Subscription
@@ -138,6 +140,24 @@ async def test_song_with_several_words_that_fit_is_found_once(ingest: Ingest) ->
         for client in (ada, eve):
             ids = await everything(client, 1, q="typ")
             assert (len(ids), set(ids)) == (3, found)
+
+
+@pytest.mark.parametrize("compared", [1, 3, 1000])
+async def test_songs_with_all_of_the_words_are_found_whichever_is_rare(
+    ingest: Ingest, compared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MOST_COMPARED", compared)
+    titles = ["blue moon", "blue moon", "a blue moth", "blue", "moon", "bluest moonlight", "a blot moves"]
+    for number, title in enumerate(titles):
+        await ingest.ready_song("eve" if number % 2 else "ada", title=title, visibility="shared")
+    async with ingest.client("eve") as eve:
+        for query in ("blue moon", "moon bl", "a mo blue", "bl blue", "bl mo", "a", "blue nothing", "m bl"):
+            words = [(title, "Unknown Artist", "Unknown Album") for title in titles]
+            wanted = [one[0] for one in words if matches(query, *one) and (query != "a" or "a" in one[0].split())]
+            for limit in (1, 2, 200):
+                ids = await everything(eve, limit, q=query)
+                found = [(await ingest.service.get(person("eve"), one)).title for one in ids]
+                assert (sorted(found), len(set(ids))) == (sorted(wanted), len(ids)), (query, limit)
 
 
 async def test_words_follow_a_song_that_is_renamed_and_unshared(ingest: Ingest) -> None:
