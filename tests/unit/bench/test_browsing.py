@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from bench.library import fill, made_up
+from bench.browsing import fill, made_up
 from tests.unit.ingest.instance import Ingest
 
 
