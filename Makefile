@@ -40,7 +40,7 @@ demo: setup ## the same, but end when everything was shown
 	$(DEMO)
 
 test: setup-dev lint types imports web-check ## check everything, on real servers
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
 lint: setup-dev ## check style
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local.chromium import chromium
 from deploy.local.container import RabbitMQContainer, docker_answers
@@ -21,8 +23,7 @@ from deploy.local.rabbitmq import RabbitMQ, find_installation
 from deploy.local.seaweedfs import SeaweedFS
 from deploy.local.web import built_pages
 
-TESTS = Path(__file__).parent
-PLAYERS = TESTS / "e2e" / "players"
+PLAYERS = Path(__file__).parent / "e2e" / "players"
 """The project of npm with the players of HLS and DASH."""
 
 
@@ -53,14 +54,17 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before the names of the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Where several processes test, what shares running servers stays together, so that each server is started once.
-    for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        has_own_servers = item.path.stem in ("test_crashes", "test_replicas")
-        shares = folder in ("contract", "e2e") and not has_own_servers
-        item.add_marker(pytest.mark.xdist_group(folder if shares else str(item.path)))
+class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Keeps tests together that share running servers, so that each server is started once; the others go by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        shares = path.parts[1] in ("contract", "e2e") and path.stem not in ("test_crashes", "test_replicas")
+        return path.parts[1] if shares else str(path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedServers:
+    return SharedServers(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
