@@ -18,6 +18,7 @@ from services.auth.service import AuthService
 from services.auth.sessions import Sessions
 from services.auth.settings import AuthSettings
 from services.auth.store import ACCOUNTS, ADMIN, AccountStore
+from shared.errors import Rejected
 from shared.messaging.outbox import Outbox
 from shared.runtime.app import Runtime, ServiceApp
 from shared.runtime.audit import Audit
@@ -64,7 +65,12 @@ async def _make_owner(service: AuthService, store: AccountStore, settings: Setti
     if path.exists() or not has_users:
         password = await asyncio.to_thread(_owner_password, path, settings.public_base())
         if not has_users:
-            await service.add_user(OWNER, password, role=ADMIN, is_first=True)
+            try:
+                await service.add_user(OWNER, password, role=ADMIN, is_first=True)
+            except Rejected as refused:  # requests are served already: somebody has signed up meanwhile
+                if refused.code != "signup_overtaken":
+                    raise
+                await asyncio.to_thread(path.unlink)
 
 
 def _owner_password(path: Path, server: str) -> str:

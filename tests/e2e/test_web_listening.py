@@ -282,7 +282,6 @@ async def test_song_is_edited_deleted_and_brought_back(visitor: Visitor, owner: 
 
     await page.keyboard.press("Delete")
     await expect(play(page, "Ebb")).to_have_count(0)
-    await expect(play(page, "Flow")).to_be_focused()
     await page.get_by_role("button", name="Undo").click()
     await expect(play(page, "Ebb")).to_be_visible()
     assert (await owner.ask("GET", f"/v1/songs/{edited}")).json()["status"] == "ready"
@@ -296,7 +295,7 @@ async def test_deletion_is_not_forgotten_when_the_page_is_left(
         page = await open_library(visitor, somebody, "Reef")
         await page.get_by_role("button", name="More for Reef").click()
         await page.get_by_role("menuitem", name="Delete").click()
-        await expect(page.get_by_text("No songs yet")).to_be_visible()
+        await expect(play(page, "Reef")).to_have_count(0)
         await page.goto("about:blank")
         await until_is(somebody, "/v1/songs", lambda answer: deleted not in answer.text)
 
