@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.runtime.problems import problem
 
 PATIENCE_S = 30.0
+DRAINED_BYTES = 2 * 1024**2
+DRAINED_S = 2.0
+"""So much of a body that nobody wants, and so long, is received nevertheless, so that its sender sees the answer."""
 MOST_ADDRESS_BYTES = 8 * 1024
 MOST_HEADER_BYTES = 32 * 1024
 
@@ -133,9 +137,20 @@ class _Body:
         if self._limit.least_bytes is not None and self._recent_bytes >= self._limit.least_bytes:
             self._patience_s, self._recent_bytes = PATIENCE_S, 0
 
+    async def _drain(self) -> None:
+        # Who is still sending when the connection closes may never see the answer (RFC 9112, 9.6).
+        if self._has_ended or not 0 < self._announced_bytes <= DRAINED_BYTES:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAINED_S):
+                while not self._has_ended:
+                    message = await self._receive()
+                    self._has_ended = not message.get("more_body", False)
+
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._is_answered = True
+            await self._drain()
             if not self._has_ended:  # what is still coming belongs to no request that anybody wants
                 MutableHeaders(scope=message)["Connection"] = "close"
         await self._send(message)
