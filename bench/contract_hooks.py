@@ -43,6 +43,7 @@ TWO_FIELDS = "a rule about two fields, which JSON Schema does not have"
 STATE = "right in itself, and not for what is there now"
 LIMIT = "a limit that is a setting of the instance"
 CATEGORIES = "generated text has characters that Unicode has not assigned"
+FOLDED = "no schema can tell how long a text is when its letters are folded"
 RIGHTLY_REFUSED = {
     "cursor_invalid": OPAQUE,
     "nothing_left": TWO_FIELDS,
@@ -55,6 +56,7 @@ RIGHTLY_REFUSED = {
     "band_pass_low_hz must be below band_pass_high_hz": TWO_FIELDS,
     "there is no readable character in it": CATEGORIES,
     "a user name has printable characters only, and no space at its ends": CATEGORIES,
+    "a user name has fewer letters that stand for many": FOLDED,
     "a name has no control characters, no slash, and no space at its ends": CATEGORIES,
     "a name is UTF-8": CATEGORIES,
 }

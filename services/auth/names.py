@@ -8,6 +8,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+MOST_FOLDED_CHARACTERS = 256
+"""One letter can become 18 when it is folded, and a table's key holds 2 KB."""
+
 
 def fold(username: str) -> str:
     """Return the form of a name under which it must be unique: without case, and however its letters were typed."""
@@ -21,6 +24,8 @@ _UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\
 def _printable(name: str) -> str:
     if not name.isprintable() or name != name.strip() or re.search(f"[{_UNSEEN}]", name):
         raise ValueError("a user name has printable characters only, and no space at its ends")
+    if len(fold(name)) > MOST_FOLDED_CHARACTERS:
+        raise ValueError("a user name has fewer letters that stand for many")
     return name
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from services.auth.names import fold
+from services.auth.names import MOST_FOLDED_CHARACTERS, fold
 from shared.errors import Rejected
 from shared.events import UserDeleted
 from shared.messaging.outbox import Outbox, with_pending
@@ -125,7 +125,8 @@ class AccountStore:
 
     async def user_by_name(self, username: str) -> User | None:
         """Return an account by its name, in any capitalisation."""
-        item = await self._table.get(Key(f"name#{fold(username)}", "name"))
+        name = fold(username)
+        item = await self._table.get(Key(f"name#{name}", "name")) if len(name) <= MOST_FOLDED_CHARACTERS else None
         return await self.user(str(item["user_id"])) if item else None
 
     async def users(self, cursor: str | None, limit: int) -> tuple[list[User], str | None]:

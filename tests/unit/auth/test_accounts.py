@@ -181,5 +181,13 @@ async def test_a_name_has_nothing_in_it_that_nobody_sees(client: httpx.AsyncClie
     assert (await sign_up(client, name)).status_code == 422
 
 
+async def test_a_name_that_becomes_too_long_when_it_is_folded_is_no_account(client: httpx.AsyncClient) -> None:
+    name = "\ufdfa" * 64  # each of them stands for 18 letters
+
+    assert (await sign_up(client, name)).status_code == 422
+    unknown = await client.post("/v1/auth/login", json={"username": name, "password": PASSWORD})
+    assert (unknown.status_code, unknown.json()["code"]) == (401, "wrong_credentials")
+
+
 async def refresh(client: httpx.AsyncClient, tokens: dict[str, str]) -> httpx.Response:
     return await client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
