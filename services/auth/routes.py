@@ -119,7 +119,10 @@ def routes(
     @router.post("/logout", status_code=204)
     async def log_out(address: Address, request: Request, response: Response, body: RefreshToken | None = None) -> None:
         """End the session of the token in the body, or else of the one in the cookie."""
-        token = body.refresh_token if body is not None and body.refresh_token is not None else cookie.read(request)
+        if body is not None and body.refresh_token is not None:
+            await sessions.end(body.refresh_token, address)
+            return
+        token = cookie.read(request)
         if token is not None:
             await sessions.end(token, address)
         cookie.clear(response)

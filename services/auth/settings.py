@@ -23,8 +23,9 @@ class AuthSettings(BaseSettings):
         "contributor", description="What a new account may do without an invite that says it; listeners cannot upload."
     )
     invite_s: int = Field(7 * 86400, ge=1, description="Life of an invite, in seconds.")
-    access_token_s: int = Field(600, description="Life of an access token, in seconds.")
-    refresh_token_s: int = Field(30 * 86400, description="Life of an unused refresh token, in seconds.")
+    # What happens to an account is felt when its tokens have ended; that it is gone is remembered for a day.
+    access_token_s: int = Field(600, ge=1, le=3600, description="Life of an access token, in seconds; an hour at most.")
+    refresh_token_s: int = Field(30 * 86400, ge=1, description="Life of an unused refresh token, in seconds.")
     refresh_grace_s: float = Field(
         0.0,
         ge=0,

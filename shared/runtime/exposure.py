@@ -13,6 +13,8 @@ LEAST_SECRET_LENGTH = 16
 # What examples, images and the development files of this repository use.
 _KNOWN = re.compile(r"admin|change.?me|default|example|not.?for.?production|password|secret|tunescout", re.IGNORECASE)
 
+_EVERYWHERE = {"*", "0.0.0.0/0", "::/0"}
+
 
 def refuse_exposure(settings: Settings, environment: Mapping[str, str], *, is_gateway: bool) -> None:
     """Let a process start, or say what to do first.
@@ -62,7 +64,7 @@ def _doors(settings: Settings, *, is_gateway: bool) -> Iterator[str]:
         yield "TUNESCOUT_DATA_DIR: name the folder, on a disk that is kept and that others can't read"
     if is_gateway and settings.public_url is None:
         yield "TUNESCOUT_PUBLIC_URL: say under which https:// address clients reach the gateway"
-    if is_gateway and "*" in settings.trusted_proxies:
+    if is_gateway and not _EVERYWHERE.isdisjoint(settings.trusted_proxies):
         yield "TUNESCOUT_TRUSTED_PROXIES: name your proxies; anybody could claim to come from anywhere"
     for name, url in {
         "TUNESCOUT_PUBLIC_URL": settings.public_url,

@@ -48,6 +48,7 @@ def test_sound_settings_are_let_in() -> None:
         ("TUNESCOUT_PUBLIC_URL", {"public_url": "http://music.example"}),
         ("TUNESCOUT_BLOBS__PUBLIC_ENDPOINT_URL", {"blobs": {"kind": "s3", "public_endpoint_url": "http://s3.example"}}),
         ("TUNESCOUT_TRUSTED_PROXIES", {"trusted_proxies": ["*"]}),
+        ("TUNESCOUT_TRUSTED_PROXIES", {"trusted_proxies": ["10.0.0.1", "::/0"]}),
     ],
 )
 def test_a_weakness_is_refused_by_name(named: str, changed: dict[str, Any]) -> None:

@@ -17,12 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from services.auth.keys import FILE_NAME, SigningKeys, load_keys, rotated, watch
+from services.auth.settings import AuthSettings
 from services.hosting import rotate_keys
 from shared.errors import Rejected
 from shared.runtime.identity import AUDIENCE, ISSUER, TOKEN_TYPE, Identity, PublishedKeys
+from shared.storage.personal import MARKED_S
 from tests.unit.auth.conftest import Served, bearer, newcomer
 
 ADA = Identity("01ADA", "ada", "contributor", "01SESSION")
@@ -81,6 +83,11 @@ def by_hmac(header: dict[str, Any], body: dict[str, Any], secret: bytes) -> str:
     # By hand, because the library refuses to take a public key for a secret.
     signed = f"{encoded(header | {'alg': 'HS256'})}.{encoded(body)}"
     return f"{signed}.{encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
+
+
+def test_no_setting_makes_tokens_that_outlive_the_memory_of_a_deleted_account() -> None:
+    with pytest.raises(ValidationError):
+        AuthSettings(access_token_s=MARKED_S)
 
 
 async def test_a_token_without_a_signature_or_of_another_key_or_algorithm_is_refused() -> None:
