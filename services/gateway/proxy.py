@@ -9,14 +9,18 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Send
 
 from shared.errors import Rejected, Unavailable
 from shared.runtime.description import merged
 from shared.runtime.settings import ServiceUrls
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+log = structlog.get_logger()
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "proxy-authorization"}
 )
@@ -26,7 +30,8 @@ _NOT_HANDED_BACK = _HOP_BY_HOP | {"date"}
 # Long silences belong to server-sent events, which send a heartbeat every 15 s.
 _TIMEOUT = httpx.Timeout(connect=3, read=60, write=60, pool=10)
 # Each of them holds a connection, so that any bound on their number would let those who listen lock out all others.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+# Services keep one that rests for 5 s: what is sent on it when they close it is lost.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=3)
 
 _PATHS: dict[str, tuple[str, ...]] = {
     # The first path that fits wins, so what streaming answers below a song comes before the songs themselves.
@@ -48,6 +53,14 @@ _PATHS: dict[str, tuple[str, ...]] = {
 }
 
 
+class _HandedBack(StreamingResponse):
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except httpx.TransportError as error:  # without its end the client knows that the answer is not whole
+            log.warning("answer.broken", reason=str(error) or type(error).__name__)
+
+
 class Proxy:
     """Hands requests on, as they are, to the services that are elsewhere. They verify tokens themselves."""
 
@@ -58,6 +71,7 @@ class Proxy:
                 base_url=getattr(urls, service),
                 timeout=_TIMEOUT,
                 limits=_LIMITS,
+                trust_env=False,  # tokens go to the service and to no proxy of the machine's
                 # It would keep one client's cookies, and send them along with the requests of all others.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             )
@@ -81,7 +95,9 @@ class Proxy:
         return hand_on
 
     async def _forward(self, client: httpx.AsyncClient, service: str, request: Request) -> StreamingResponse:
-        headers = [(name, value) for name, value in request.headers.raw if name.decode() not in _NOT_HANDED_ON]
+        named = ",".join(request.headers.getlist("connection")).lower().split(",")
+        left_out = _NOT_HANDED_ON.union(name.strip() for name in named)
+        headers = [(name, value) for name, value in request.headers.raw if name.decode() not in left_out]
         headers.append((b"x-forwarded-proto", request.url.scheme.encode()))
         if request.client is not None:
             headers.append((b"x-forwarded-for", request.client.host.encode()))
@@ -97,7 +113,7 @@ class Proxy:
             answer = await client.send(outgoing, stream=True)
         except httpx.TransportError as error:
             raise Unavailable(f"the {service} service does not answer") from error
-        handed_back = StreamingResponse(_body(answer), status_code=answer.status_code)
+        handed_back = _HandedBack(_body(answer), status_code=answer.status_code)
         # Each by itself: cookies can't be joined.
         handed_back.raw_headers = [
             (lower, value)

@@ -73,6 +73,7 @@ class Connection(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._application, self.app = self.app, self._answer
         self._unfinished = unfinished
         self._is_unfinished = False
         self._is_refused = False
@@ -126,6 +127,14 @@ class Connection(H11Protocol):
             self._refuse(431, "head_too_large", "the address and the headers of the request are too long")
         else:
             self._refuse(400, "bad_request", "this is no valid request of HTTP/1.1")
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Have a request answered; an answer that breaks off ends the connection, which tells the client."""
+        with contextlib.suppress(asyncio.CancelledError):  # the process stops, as the log says
+            await self._application(scope, receive, send)
+        if self.cycle.response_started and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # else the server would call it a bug; whoever broke it off has said why
+            self.transport.close()
 
     def _look(self) -> None:
         """Start or stop the clock, and count, by what the client owes us now."""

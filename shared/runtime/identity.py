@@ -125,7 +125,7 @@ class PublishedKeys:
 
     async def _fetch(self, url: str) -> None:
         try:
-            async with httpx.AsyncClient(timeout=5) as client:
+            async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
                 answer = (await client.get(url)).raise_for_status()
             self.publish(answer.json())
             self._failure = None

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from structlog.testing import capture_logs
+from uvicorn.server import ServerState
 
 from deploy.local.ports import free_block
 from services.gateway.proxy import Proxy
 from services.hosting import build
 from shared.runtime.app import Observed
+from shared.runtime.connections import protocol
 from shared.runtime.limits import address_of
 from shared.runtime.problems import install_problem_handlers
 from shared.runtime.settings import ServiceUrls, Settings
@@ -91,6 +97,31 @@ async def test_headers_of_both_sides_arrive_as_they_are(behind: str) -> None:
     assert len(answer.headers.get_list("set-cookie")) == 2
 
 
+async def test_headers_of_one_connection_end_with_it(behind: str) -> None:
+    async with through_the_proxy(behind) as client:
+        sent = {"Connection": "close, X-Hop", "X-Hop": "1", "Proxy-Authorization": "Basic Og=="}
+        answer = await client.get("/v1/auth/headers", headers=sent)
+
+    assert {"x-hop", "proxy-authorization"}.isdisjoint(answer.json())
+    assert answer.json()["connection"] == "keep-alive"
+
+
+async def test_service_itself_says_what_may_be_asked_of_it(behind: str) -> None:
+    async with through_the_proxy(behind) as client:
+        answer = await client.head("/v1/auth/login")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_no_proxy_of_the_machine_is_between_us_and_a_service(
+    behind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_block(1)}")
+    async with through_the_proxy(behind) as client:
+        assert (await client.get("/v1/auth/me")).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["%00", "%ff", "a%20b%3Fc", "%C3%BC%25"])
 async def test_path_arrives_as_it_is(behind: str, path: str) -> None:
     async with through_the_proxy(behind) as client:
@@ -105,6 +136,42 @@ async def test_service_that_is_away_is_a_problem_that_passes() -> None:
 
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert "retry-after" in answer.headers
+
+
+async def test_answer_that_breaks_off_is_one_line_in_the_log_and_seen_by_the_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        writer.close()
+
+    behind = await asyncio.start_server(die, "127.0.0.1", 0)
+    proxy = Proxy(ServiceUrls(auth=f"http://127.0.0.1:{port_of(behind)}"), hosted={"ingest", "streaming"})
+    app = FastAPI()
+    install_problem_handlers(app)
+    app.include_router(proxy.router)
+    config = uvicorn.Config(app, log_config=None)
+    config.load()
+    connect: Any = protocol(lambda _: False)
+    served = partial(connect, config=config, server_state=ServerState(), app_state={})
+    gateway = await asyncio.get_running_loop().create_server(served, "127.0.0.1", 0)
+    with capture_logs() as said:
+        async with asyncio.timeout(10), httpx.AsyncClient() as client:
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+                await client.get(f"http://127.0.0.1:{port_of(gateway)}/v1/auth/me")
+
+    assert [line["event"] for line in said] == ["answer.broken"]
+    assert not caplog.records
+    await proxy.close()
+    for server in (gateway, behind):
+        server.close()
+        await server.wait_closed()
+
+
+def port_of(server: asyncio.Server) -> int:
+    port: int = server.sockets[0].getsockname()[1]
+    return port
 
 
 async def test_a_client_cannot_claim_to_be_elsewhere(behind: str) -> None:
