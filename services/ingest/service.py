@@ -136,6 +136,7 @@ class IngestService:
             )
             return Upload(song, request)
         sizes_bytes = await self._blobs.arrived_parts(song.upload_key, song.upload_id)
+        is_joined = not sizes_bytes and await self._is_joined(song)
         parts = []
         for number, start in enumerate(range(0, song.size_bytes, self._settings.part_bytes), start=1):
             size = min(self._settings.part_bytes, song.size_bytes - start)
@@ -143,8 +144,12 @@ class IngestService:
                 song.upload_key, song.upload_id, number, size_bytes=size, valid_s=valid_s
             )
             parts.append(Part(number, size, request))
-        arrived = tuple(part.number for part in parts if sizes_bytes.get(part.number) == part.size_bytes)
-        return Upload(song, None, tuple(parts), arrived)
+        arrived = (part.number for part in parts if is_joined or sizes_bytes.get(part.number) == part.size_bytes)
+        return Upload(song, None, tuple(parts), tuple(arrived))
+
+    async def _is_joined(self, song: Song) -> bool:
+        """Tell whether an earlier `complete` broke off behind the joining of the parts."""
+        return any([await self._blobs.head(key) is not None for key in (song.upload_key, song.blob_key)])
 
     async def upload(self, owner: Identity, song_id: str) -> Upload:
         """Return fresh requests that bring the bytes of a song, to go on with an upload that broke off."""
@@ -162,17 +167,20 @@ class IngestService:
         if song.status is not Status.AWAITING_UPLOAD:
             return song
         await self._store.require_open_account(owner.user_id)
-        await self._take_over(song)
+        try:
+            await self._take_over(song)
+        except Rejected:
+            if await self._blobs.head(song.blob_key) is None:  # otherwise moved before a crash, or at this moment
+                raise
         sha256 = await self._blobs.sha256(song.blob_key)
         try:
             return await self._accept(song, sha256)
-        except ConditionFailed:  # the same request arrived twice at once, or the known song was deleted
+        except ConditionFailed:  # the same request arrived twice at once, or this song or the known one was deleted
+            await self._remove_if_ended(song_id)
             return await self.complete(owner, song_id)
 
     async def _take_over(self, song: Song) -> None:
-        """Move the bytes to where nobody can write. Who dies behind that finds them there when asked again."""
-        if await self._blobs.head(song.blob_key) is not None:
-            return
+        """Move the bytes to where nobody can write."""
         if song.upload_id is not None:
             await self._blobs.complete_multipart(song.upload_key, song.upload_id, size_bytes=song.size_bytes)
         blob = await self._blobs.head(song.upload_key)
@@ -315,7 +323,10 @@ class IngestService:
 
     async def on_song_ended(self, event: SongEvent) -> None:
         """Remove the bytes of an upload that did not become a song, or is none any more."""
-        song = await self._store.find(event.song_id)
+        await self._remove_if_ended(event.song_id)
+
+    async def _remove_if_ended(self, song_id: str) -> None:
+        song = await self._store.find(song_id)
         if song is not None and song.status in (Status.DUPLICATE, Status.REJECTED, Status.DELETED):
             await self._forget_parts(song)
             await self._blobs.delete(song.upload_key)

@@ -317,17 +317,16 @@ class FolderStore:
     def _arrived_parts(self, key: str, upload_id: str) -> Mapping[int, int]:
         folder = self._upload_folder(upload_id)
         try:
-            if json.loads((folder / "upload.json").read_text())["key"] != key:
-                return {}
-            return {int(path.name): path.stat().st_size for path in folder.iterdir() if path.name.isdigit()}
+            parts = {int(path.name): path.stat().st_size for path in folder.iterdir() if path.name.isdigit()}
+            return parts if self._upload(folder)["key"] == key else {}
         except FileNotFoundError:  # completed or given up
             return {}
 
     def _complete_multipart(self, key: str, upload_id: str, size_bytes: int) -> None:
         folder = self._upload_folder(upload_id)
         try:
-            upload = json.loads((folder / "upload.json").read_text())
             parts = sorted(path for path in folder.iterdir() if path.name.isdigit())
+            upload = self._upload(folder)
             if upload["key"] != key:
                 raise Rejected("upload_incomplete", f"the upload is not for {key}", status=409)
             check_parts({int(path.name): path.stat().st_size for path in parts}, size_bytes)
@@ -340,10 +339,19 @@ class FolderStore:
         except FileNotFoundError:  # completed before, or by another process just now, or never there
             if self._head(key) is None:
                 raise Rejected("upload_incomplete", "the upload is unknown", status=409) from None
-        shutil.rmtree(folder, ignore_errors=True)
+        self._abort_multipart(key, upload_id)
 
     def _abort_multipart(self, key: str, upload_id: str) -> None:
-        shutil.rmtree(self._upload_folder(upload_id), ignore_errors=True)
+        # In one step, so that who lists the parts meanwhile has all of them, or no upload afterwards.
+        removed = self._uploads / secrets.token_hex(16)
+        with contextlib.suppress(FileNotFoundError):
+            self._upload_folder(upload_id).rename(removed)
+            shutil.rmtree(removed, ignore_errors=True)
+
+    def _upload(self, folder: Path) -> dict[str, str]:
+        """Return what an upload in parts is for; read behind its parts, so that they were all there."""
+        upload: dict[str, str] = json.loads((folder / "upload.json").read_text())
+        return upload
 
     def _upload_folder(self, upload_id: str) -> Path:
         # Ids that are not ours become one that does not exist.

@@ -73,12 +73,13 @@ class Ingest:
         settings: IngestSettings | None = None,
         *,
         table: Table | None = None,
+        blobs: FolderStore | None = None,
         comparison_deadline_s: float = 5.0,
     ) -> AsyncIterator[Ingest]:
         settings = settings or IngestSettings()
         table = table or SqliteTable(folder / "tables.sqlite", SONGS)
         limits = SqliteTable(folder / "tables.sqlite", LIMITS)
-        blobs = FolderStore(folder, base_url="http://test", secret=bytes(16))
+        blobs = blobs or FolderStore(folder, base_url="http://test", secret=bytes(16))
         await blobs.open()
         bus = MemoryBus(None)
         await bus.connect()
