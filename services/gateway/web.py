@@ -70,7 +70,7 @@ def web_routes(built: Path = BUILT) -> APIRouter:
 
 
 def _file(path: Path, request: Request, *, is_for_ever: bool = False) -> FileResponse:
-    # What has the hash of its content in its name never changes; all else is asked for again, by its ETag.
+    # What has the hash of its content in its name never changes; all else is asked for again.
     headers = {"Cache-Control": _FOR_EVER if is_for_ever else "no-cache", "Vary": "Accept-Encoding"}
     accepted = request.headers.get("accept-encoding", "")
     for encoding, suffix in _ENCODINGS:

@@ -34,7 +34,7 @@ from shared.runtime.bodies import Bodies, BodyLimit
 from shared.runtime.description import correct_description
 from shared.runtime.headers import ProtectiveHeaders
 from shared.runtime.identity import PublishedKeys
-from shared.runtime.problems import install_problem_handlers, problem
+from shared.runtime.problems import Problems, install_problem_handlers, problem
 from shared.runtime.settings import Settings
 from shared.runtime.streams import Streams
 from shared.storage.blobs import BlobStore
@@ -240,7 +240,7 @@ def _protected(app: ASGIApp, settings: Settings, services: Sequence[ServiceApp])
         expose_headers=["Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-Id"],
     )
     is_https = settings.public_base().startswith("https:")
-    return ProtectiveHeaders(app, bucket_origin=settings.bucket_origin(), is_https=is_https)
+    return ProtectiveHeaders(Problems(app), bucket_origin=settings.bucket_origin(), is_https=is_https)
 
 
 class Observed:

@@ -11,8 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import Rejected, TooMany, Unavailable
 
@@ -49,8 +51,54 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 """Documents the problem bodies for every route that includes it; what is not among them is a bug of ours."""
 
 
-_NAMES = {408: "body_too_slow", 413: "body_too_large"}
+_NAMES = {408: "body_too_slow", 413: "body_too_large", 416: "range_not_satisfiable"}
 """Other names than those of Python, which changes them."""
+
+
+def _code(status: int) -> str:
+    return _NAMES.get(status) or HTTPStatus(status).name.lower()
+
+
+class Problems:
+    """ASGI middleware: turns what the framework itself refuses, which is plain text, into problem documents.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        What is behind.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        refused: Message | None = None
+        text = b""
+
+        async def send_problem(message: Message) -> None:
+            nonlocal refused, text
+            if message["type"] == "http.response.start" and _is_plain_refusal(message):
+                refused = message
+            elif refused is None:
+                await send(message)
+            else:
+                text += message.get("body", b"")
+                if not message.get("more_body", False):
+                    await _as_problem(scope, refused, text.decode())(scope, receive, send)
+
+        await self._app(scope, receive, send_problem)
+
+
+def _is_plain_refusal(start: Message) -> bool:
+    return start["status"] >= 400 and Headers(raw=start["headers"]).get("content-type", "").startswith("text/plain")
+
+
+def _as_problem(scope: Scope, refused: Message, text: str) -> JSONResponse:
+    status = refused["status"]
+    answer = problem(Request(scope), status, _code(status), text or HTTPStatus(status).phrase)
+    answer.raw_headers += [one for one in refused["headers"] if one[0] not in (b"content-type", b"content-length")]
+    return answer
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -81,8 +129,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        code = _NAMES.get(error.status_code) or HTTPStatus(error.status_code).name.lower()
-        answer = problem(request, error.status_code, code, str(error.detail))
+        answer = problem(request, error.status_code, _code(error.status_code), str(error.detail))
         answer.headers.update(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             answer.headers["Allow"] = _allowed(request) or answer.headers.get("Allow", "")

@@ -184,6 +184,7 @@ def test_pages_of_other_origins_are_let_in_only_by_name(door: Door) -> None:
     assert named.headers["access-control-allow-origin"] == "https://music.example"
     assert "authorization" in named.headers["access-control-allow-headers"].lower()
     assert "access-control-allow-origin" not in other.headers
+    assert (other.status_code, other.json()["request_id"]) == (400, other.headers["x-request-id"])
     assert "access-control-allow-credentials" not in named.headers
 
 

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
@@ -64,6 +65,24 @@ async def test_large_body_is_refused_before_it_is_held_in_memory(tmp_path: Path)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         assert (await client.post("/words", json={"text": "x" * 1000})).json() == 1000
         assert (await client.post("/words", json={"text": "x" * JSON_BYTES})).status_code == 413
+
+
+@pytest.mark.parametrize(("wanted", "status"), [("bytes=9-", 416), ("songs=1-2", 400)])
+async def test_what_the_framework_refuses_is_a_problem_too(tmp_path: Path, wanted: str, status: int) -> None:
+    (tmp_path / "words").write_text("words")
+    router = APIRouter()
+
+    @router.get("/words")
+    async def words() -> FileResponse:
+        return FileResponse(tmp_path / "words")
+
+    app, _ = served(tmp_path, ServiceApp("words", router=router))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get("/words", headers={"Range": wanted})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert answer.headers.get("content-range") == ("bytes */5" if status == 416 else None)
 
 
 def forged_token() -> str:
