@@ -7,7 +7,11 @@ import json
 from collections.abc import Sequence
 
 from shared.errors import Rejected
+from shared.storage.items import MAX_PK_BYTES, MAX_SK_BYTES
 from shared.storage.tables import Index, Item, Page
+
+_MOST_BYTES = (MAX_SK_BYTES, MAX_PK_BYTES, MAX_SK_BYTES)
+"""Of each part of a position; databases refuse to begin behind longer ones."""
 
 
 def order_of(index: Index | None) -> tuple[str, ...]:
@@ -49,7 +53,8 @@ def read_cursor(
     if (
         not isinstance(position, list)
         or len(position) != parts
-        or not all(isinstance(part, str) and part for part in position)
+        or not all(isinstance(part, str) for part in position)
+        or not all(0 < len(part.encode()) <= most for part, most in zip(position, _MOST_BYTES, strict=False))
         or not position[0].startswith(sk_prefix)
         or (sk_from is not None and position[0] < sk_from)
         or (sk_below is not None and position[0] >= sk_below)

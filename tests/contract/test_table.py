@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from shared.errors import Rejected, Unavailable
 from shared.runtime.settings import TableSettings
 from shared.storage.dynamodb import DynamoTable
-from shared.storage.items import LARGEST_FLOAT, SMALLEST_FLOAT
+from shared.storage.items import LARGEST_FLOAT, MAX_SK_BYTES, SMALLEST_FLOAT
+from shared.storage.paging import cursor_behind
 from shared.storage.sqlite import SqliteTable
 from shared.storage.tables import (
     MAX_ITEM_BYTES,
@@ -369,7 +370,9 @@ class TestQueries:
         await table.delete(Key(pk, "1"))
         assert [item["sk"] for item in (await table.query(pk, cursor=first.cursor)).items] == ["2", "3"]
 
-    @pytest.mark.parametrize("cursor", ["", "x", "bm9uc2Vuc2U", "WzFd", "\u00e9", "WyJ6Il0"])
+    @pytest.mark.parametrize(
+        "cursor", ["", "x", "bm9uc2Vuc2U", "WzFd", "\u00e9", "WyJ6Il0", cursor_behind("a" * (MAX_SK_BYTES + 1))]
+    )
     async def test_a_foreign_cursor_is_refused(self, table: Table, pk: str, cursor: str) -> None:
         with pytest.raises(Rejected) as refusal:
             await table.query(pk, sk_prefix="a", cursor=cursor)
