@@ -7,7 +7,7 @@ an artist: no count has to be kept right, and none is left of a song that is gon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.ingest import sorting
 from services.ingest.listing import seen
@@ -21,11 +21,17 @@ READ_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An artist (then `artist` is the same as `name`), or an album of an artist, and how many songs are seen of it."""
+    """An artist (then `artist` is the same as `name`), or an album of an artist, and what is seen of it."""
 
     name: str
     artist: str
-    songs: int
+    songs: int = 0
+    cover_song_id: str | None = None
+
+    def and_one_more(self, item: Item) -> Group:
+        """Return the group with the song that an item lists."""
+        cover = sorting.song_id_of(str(item["sk"])) if "has_cover" in item else None
+        return replace(self, songs=self.songs + 1, cover_song_id=self.cover_song_id or cover)
 
 
 class Browsing:
@@ -58,20 +64,14 @@ class Browsing:
             position = sorting.behind(sorting.check_group(order, last))
         places = [sorting.partition(order, library) for library in seen(user_id, only_own)]
         walk = Walk(self._table, places, prefix, position)
-        found: dict[str, tuple[Item, int]] = {}
+        found: dict[str, Group] = {}
         last = ""
         while not walk.is_over:
             for item in await walk.following(READ_AT_ONCE):
                 group = sorting.group_of(order, str(item["sk"]))
                 if group not in found and len(found) == limit:
-                    return _shown(found), cursor_behind(last)
-                first, songs = found.get(group, (item, 0))
-                found[group] = first, songs + 1
+                    return list(found.values()), cursor_behind(last)
+                one = found.get(group) or Group(str(item["name"]), str(item.get("artist", item["name"])))
+                found[group] = one.and_one_more(item)
                 last = group
-        return _shown(found), None
-
-
-def _shown(found: dict[str, tuple[Item, int]]) -> list[Group]:
-    return [
-        Group(str(first["name"]), str(first.get("artist", first["name"])), songs) for first, songs in found.values()
-    ]
+        return list(found.values()), None

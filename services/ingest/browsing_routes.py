@@ -30,7 +30,10 @@ def browsing_routes(browsing: Browsing) -> APIRouter:
         found, following = await browsing.artists(
             identity.user_id, beginning=q, only_own=mine, limit=limit, cursor=cursor
         )
-        return ArtistPage(artists=[ArtistBody(name=one.name, songs=one.songs) for one in found], next_cursor=following)
+        return ArtistPage(
+            artists=[ArtistBody(name=one.name, songs=one.songs, cover_song_id=one.cover_song_id) for one in found],
+            next_cursor=following,
+        )
 
     @router.get("/albums")
     async def albums(

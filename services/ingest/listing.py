@@ -16,19 +16,23 @@ from services.ingest import sorting
 from services.ingest.songs import Song, Status
 from services.ingest.sorting import Order
 from services.ingest.walk import Walk
-from services.ingest.words import words_of
+from services.ingest.words import have_all, words_of
 from shared.errors import Rejected
 from shared.storage.paging import cursor_behind, read_cursor
 from shared.storage.tables import Delete, Item, Key, Put, Table, Write
 
 READ_AT_ONCE = 200
-MOST_LOOKED_AT = 2000
-"""So many songs are looked at for one page, at least; a rare status may leave it short, with a cursor to go on."""
+MOST_LOOKED_AT = 1000
+"""So many songs are looked at for one page, at least; what is rare may leave it short, with a cursor to go on."""
 
+FEW = 100
 MOST_COMPARED = 1000
 """Of a word that stands in more places than these, it is not asked which songs have it, but each song is looked at."""
 MOST_WORDS = 5
 """So many words of a question tell where to look; a song that is looked at must have all of them."""
+
+PART = 100
+COUNTED_AT_ONCE = 200 * PART
 
 _SHARED = "shared"
 _POSITION = re.compile(r"(\w{1,40}#)?[0-9A-Za-z-]{1,64}")
@@ -44,21 +48,47 @@ class Listing:
         self._table = table
         self._find_many = find_many
 
-    async def newest(
-        self, user_id: str, *, only_own: bool, keep: Callable[[Song], bool], limit: int, cursor: str | None
+    async def in_order(
+        self,
+        order: Order | None,
+        user_id: str,
+        *,
+        beginning: str,
+        only_own: bool,
+        keep: Callable[[Song], bool],
+        limit: int,
+        cursor: str | None,
     ) -> SongsAndCursor:
-        """Return songs, newest first, and the cursor of the next page: None where no more are kept."""
-        places = [_songs(library) for library in seen(user_id, only_own)]
-        walk = Walk(self._table, places, "", _position(cursor, ""), descending=True)
+        """Return songs in an order, newest first where there is none, and the cursor of the next page.
+
+        Parameters
+        ----------
+        beginning : str
+            What the sort keys begin with; see `sorting.place_of`.
+        """
+        walk = self._walk(order, beginning, seen(user_id, only_own), cursor)
         return await self._page(walk, user_id, lambda _, song: keep(song), limit)
 
-    async def sorted_by(
-        self, order: Order, user_id: str, *, only_own: bool, limit: int, cursor: str | None
-    ) -> SongsAndCursor:
-        """Return songs of the library in an order, and the cursor of the next page."""
-        position = None if cursor is None else sorting.check_song_position(*read_cursor(cursor, 1))
-        places = [sorting.partition(order, library) for library in seen(user_id, only_own)]
-        return await self._page(Walk(self._table, places, "", position), user_id, lambda _, song: True, limit)
+    async def parts(
+        self, order: Order | None, user_id: str, *, beginning: str, only_own: bool, cursor: str | None
+    ) -> tuple[int, list[str], str | None]:
+        """Count the songs of `in_order`, and return the cursors behind each `PART` of them, and where to count on."""
+        walk = self._walk(order, beginning, seen(user_id, only_own), cursor)
+        count, cursors, last = 0, [], ""
+        while not walk.is_over and count < COUNTED_AT_ONCE:
+            for item in await walk.following(10 * PART):
+                count, last = count + 1, str(item["sk"])
+                if count % PART == 0:
+                    cursors.append(cursor_behind(last))
+        return count, cursors, None if walk.is_over else cursor_behind(last)
+
+    def _walk(self, order: Order | None, beginning: str, libraries: list[str], cursor: str | None) -> Walk:
+        if order is None:
+            return Walk(self._table, list(map(_songs, libraries)), "", _position(cursor, ""), descending=True)
+        position = None
+        if cursor is not None:
+            position = sorting.check_song_position(*read_cursor(cursor, 1, sk_prefix=beginning))
+        return Walk(self._table, [sorting.partition(order, one) for one in libraries], beginning, position)
 
     async def by_words(
         self,
@@ -66,7 +96,6 @@ class Listing:
         words: Sequence[str],
         *,
         only_own: bool,
-        keep: Callable[[Song], bool],
         limit: int,
         cursor: str | None,
     ) -> SongsAndCursor:
@@ -85,20 +114,28 @@ class Listing:
         walk = Walk(self._table, [_words(library, word) for library in libraries], word, _position(cursor, word))
 
         def keep_once(sk: str, song: Song) -> bool:
-            first = min((one for one in _words_of(song) if one.startswith(word)), default="")
-            return sk == _word_sk(first, song) and keep(song)
+            own = words_of_song(song)
+            first = min((one for one in own if one.startswith(word)), default="")
+            return sk == _word_sk(first, song) and have_all(own, words)
 
         return await self._page(walk, user_id, keep_once, limit, among)
 
     async def _ids_by_word(self, libraries: list[str], words: list[str]) -> dict[str, set[str]]:
-        """Return the ids of all songs with each word, but of no word that more than a few songs have."""
-        walks = [Walk(self._table, [_words(one, word) for one in libraries], word, None) for word in words]
-        found = await asyncio.gather(*(walk.following(MOST_COMPARED) for walk in walks))
-        return {
-            word: {_song_id(str(item["sk"])) for item in items}
-            for word, walk, items in zip(words, walks, found, strict=True)
-            if walk.is_over
-        }
+        """Return the ids of all songs with each word, but of no word that more than a few songs have.
+
+        Of other words beside one that hardly any song has, nothing is returned: those few are soon looked at.
+        """
+        walks = {word: Walk(self._table, [_words(one, word) for one in libraries], word, None) for word in words}
+        ids: dict[str, set[str]] = {word: set() for word in words}
+        rare: list[str] = []
+        for limit in (FEW, MOST_COMPARED):
+            found = await asyncio.gather(*(walk.following(limit) for walk in walks.values()))
+            for word, items in zip(words, found, strict=True):
+                ids[word] |= {_song_id(str(item["sk"])) for item in items}
+            rare = [word for word, walk in walks.items() if walk.is_over]
+            if rare:
+                break
+        return {word: ids[word] for word in rare}
 
     async def all_of(self, owner: str, *, cursor: str | None) -> SongsAndCursor:
         """Return some songs of an owner, in every state but deleted, and the cursor of the others."""
@@ -153,7 +190,7 @@ def word_keys(song: Song) -> set[Key]:
     """Return where a song is found by its words: nowhere unless it belongs to the library."""
     if song.status is not Status.READY:
         return set()
-    words = _words_of(song)
+    words = words_of_song(song)
     return {Key(_words(library, word), _word_sk(word, song)) for library in _libraries(song) for word in words}
 
 
@@ -194,7 +231,8 @@ def _telling(words: Sequence[str]) -> list[str]:
     return [one for one in longest if len(one) > 1] or longest
 
 
-def _words_of(song: Song) -> list[str]:
+def words_of_song(song: Song) -> list[str]:
+    """Return the words by which a song is found."""
     return words_of(song.title, song.artist, song.album, song.isrc or "")
 
 

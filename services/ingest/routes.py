@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.ingest.progress import follow
-from services.ingest.schemas import EditedSong, NewSong, RegisteredSong, SongBody, SongPage, UsageBody
+from services.ingest.schemas import EditedSong, NewSong, RegisteredSong, SongBody, SongPage, SongParts, UsageBody
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Song, Status
@@ -25,6 +25,23 @@ from shared.storage.blobs import BlobStore
 
 COVER_URL_S = 300
 SongId = Annotated[str, Path(max_length=64)]
+Artist = Annotated[
+    str | None,
+    Query(
+        max_length=500,
+        description="Only songs of this artist, whatever its case and accents; empty for songs of which nobody knows "
+        "the artist. With `album`: whose album.",
+    ),
+]
+Album = Annotated[
+    str | None,
+    Query(max_length=500, description="Only songs of this album; empty for songs of which nobody knows the album."),
+]
+Mine = Annotated[bool, Query(description="Only songs of one's own.")]
+Sort = Annotated[
+    Literal["newest"] | Order, Query(description="Other orders than newest have the songs that are ready.")
+]
+Cursor = Annotated[str | None, Query(max_length=4000)]
 
 
 def routes(
@@ -81,19 +98,17 @@ def routes(
         identity: SignedIn,
         q: Annotated[str, Query(max_length=200, description="Words, or beginnings of words.")] = "",
         status: Status | None = None,
-        artist: Annotated[str, Query(max_length=200)] = "",
-        album: Annotated[str, Query(max_length=200)] = "",
+        artist: Artist = None,
+        album: Album = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        mine: Annotated[bool, Query(description="Only songs of one's own.")] = False,
-        sort: Annotated[
-            Literal["newest"] | Order, Query(description="Other orders than newest have the songs that are ready.")
-        ] = "newest",
-        cursor: Annotated[str | None, Query(max_length=4000)] = None,
+        mine: Mine = False,
+        sort: Sort = "newest",
+        cursor: Cursor = None,
     ) -> SongPage:
         """List one's own songs and those shared by others, newest first or sorted by name, or search by words.
 
         Words are looked for in title, artist, album and ISRC of songs that are ready; what is found comes in the order
-        of the words.
+        of the words. Songs of an artist come by album and track, those of an album by track, whatever `sort` says.
         """
         songs, following = await service.find(
             identity,
@@ -108,6 +123,29 @@ def routes(
         )
         known = await service.known_songs(identity, songs)
         return SongPage(songs=[SongBody.of(song, known) for song in songs], next_cursor=following)
+
+    @router.get("/parts")
+    async def parts(
+        identity: SignedIn,
+        artist: Artist = None,
+        album: Album = None,
+        mine: Mine = False,
+        sort: Sort = "newest",
+        cursor: Cursor = None,
+    ) -> SongParts:
+        """Count what `GET /v1/songs` lists without words, and tell where one can begin to read: behind each 100 songs.
+
+        Long lists are counted bit by bit: ask on with `next_cursor`, and add up.
+        """
+        songs, cursors, following = await service.parts(
+            identity,
+            artist=artist,
+            album=album,
+            only_own=mine,
+            order=None if sort == "newest" else sort,
+            cursor=cursor,
+        )
+        return SongParts(songs=songs, cursors=cursors, next_cursor=following)
 
     @router.get("/usage")
     async def usage(identity: SignedIn) -> UsageBody:

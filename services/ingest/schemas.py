@@ -153,8 +153,9 @@ class SongBody(BaseModel):
     status: Status
     revision: int
     title: str
-    artist: str
+    artist: str = Field(description="Empty where nobody knows; album too.")
     album: str
+    album_artist: str = Field(description="Whose album it is: what `GET /v1/albums` calls its artist.")
     isrc: str | None
     year: int | None
     duration_s: float | None
@@ -182,6 +183,7 @@ class SongBody(BaseModel):
             title=song.title,
             artist=song.artist,
             album=song.album,
+            album_artist=song.album_artist,
             isrc=song.isrc,
             year=song.year,
             duration_s=song.duration_s,
@@ -236,11 +238,23 @@ class SongPage(BaseModel):
     next_cursor: str | None
 
 
+class SongParts(BaseModel):
+    """How long a list of songs is, and where one can begin to read it."""
+
+    songs: int
+    cursors: list[str] = Field(description="Behind the first 100 songs, behind 200, and so on.")
+    next_cursor: str | None = Field(description="Where to count on; null where all is counted.")
+
+
+CoverSongId = Annotated[str | None, Field(description="A song of it that has a cover picture.")]
+
+
 class ArtistBody(BaseModel):
     """An artist, and how many songs one sees of it."""
 
-    name: str
+    name: str = Field(description="Empty for songs of which nobody knows the artist.")
     songs: int
+    cover_song_id: CoverSongId
 
 
 class ArtistPage(BaseModel):
@@ -253,9 +267,10 @@ class ArtistPage(BaseModel):
 class AlbumBody(BaseModel):
     """An album, whose it is, and how many songs one sees of it."""
 
-    name: str
+    name: str = Field(description="Empty for songs of which nobody knows the album.")
     artist: str
     songs: int
+    cover_song_id: CoverSongId
 
 
 class AlbumPage(BaseModel):

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 import structlog
 from ulid import ULID
 
+from services.ingest import sorting
 from services.ingest.decision import Decision
+from services.ingest.listing import words_of_song
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Duplicate, Rejection, Song, Status
 from services.ingest.sorting import Order
@@ -23,7 +25,7 @@ from services.ingest.store import (
     unlist,
 )
 from services.ingest.usage import Quotas, Usage
-from services.ingest.words import matches, words_of
+from services.ingest.words import have_all, words_of
 from shared.catalogue import Visibility
 from shared.errors import Rejected
 from shared.events import (
@@ -219,8 +221,8 @@ class IngestService:
         *,
         query: str = "",
         status: Status | None = None,
-        artist: str = "",
-        album: str = "",
+        artist: str | None = None,
+        album: str | None = None,
         only_own: bool = False,
         order: Order | None = None,
         limit: int = 50,
@@ -228,29 +230,47 @@ class IngestService:
     ) -> tuple[list[Song], str | None]:
         """Return songs that somebody sees and that match all that is asked, and the cursor of the next page.
 
-        They are in the given order, newest first where there is none; those found by words in the order of these words.
+        Songs of an artist or an album are in its order; those found by words in the order of these words; others in the
+        given order, newest first where there is none.
         """
-        wanted = words_of(query, artist, album)
-        if not wanted and (query or artist or album):
+        words = words_of(query)
+        if query and not words:
             return [], None  # nothing but signs, which no song is found by
+        order, beginning = _place(order, artist, album)
+        if (words or order is not None) and status not in (None, Status.READY):
+            return [], None  # only songs of the library are sorted, and found by words
+        listing, user_id = self._store.listing, asking.user_id
+        if words and not beginning:
+            return await listing.by_words(user_id, words, only_own=only_own, limit=limit, cursor=cursor)
 
         def keep(song: Song) -> bool:
-            return (
-                (status is None or song.status is status)
-                and (not wanted or song.status is Status.READY)
-                and matches(query, song.title, song.artist, song.album, song.isrc or "")
-                and matches(artist, song.artist)
-                and matches(album, song.album)
-            )
+            return (status is None or song.status is status) and (not words or have_all(words_of_song(song), words))
 
-        listing, user_id = self._store.listing, asking.user_id
-        if not wanted and order is not None:
-            if status not in (None, Status.READY):
-                return [], None  # only songs of the library are sorted
-            return await listing.sorted_by(order, user_id, only_own=only_own, limit=limit, cursor=cursor)
-        if not wanted:
-            return await listing.newest(user_id, only_own=only_own, keep=keep, limit=limit, cursor=cursor)
-        return await listing.by_words(user_id, wanted, only_own=only_own, keep=keep, limit=limit, cursor=cursor)
+        return await listing.in_order(
+            order, user_id, beginning=beginning, only_own=only_own, keep=keep, limit=limit, cursor=cursor
+        )
+
+    async def parts(
+        self,
+        asking: Identity,
+        *,
+        artist: str | None = None,
+        album: str | None = None,
+        only_own: bool = False,
+        order: Order | None = None,
+        cursor: str | None = None,
+    ) -> tuple[int, list[str], str | None]:
+        """Count the songs that `find` returns without words, and tell where in them one can begin to read.
+
+        Returns
+        -------
+        tuple of int, list of str, str or None
+            How many songs, the cursors behind each `PART` of them, and where to count on where there are more.
+        """
+        order, beginning = _place(order, artist, album)
+        return await self._store.listing.parts(
+            order, asking.user_id, beginning=beginning, only_own=only_own, cursor=cursor
+        )
 
     async def edit(self, asking: Identity, song_id: str, typed: Tags, visibility: Visibility | None = None) -> Song:
         """Replace what is said about a song, and who sees it; what is not given stays as it is."""
@@ -417,6 +437,11 @@ def _uploaded(song: Song) -> SongUploaded:
         size_bytes=song.size_bytes,
         content_sha256=song.content_sha256,
     )
+
+
+def _place(order: Order | None, artist: str | None, album: str | None) -> tuple[Order | None, str]:
+    """Return in which order songs are read, and what their sort keys begin with."""
+    return (order, "") if artist is None and album is None else sorting.place_of(artist, album)
 
 
 def _now() -> str:

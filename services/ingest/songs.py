@@ -114,13 +114,13 @@ class Song:
 
     @property
     def title(self) -> str:
-        """The title: typed, else tagged, else unknown."""
-        return self.typed.title or self.tags.title or "Unknown Title"
+        """The title: typed, else tagged, else the name of the file."""
+        return self.typed.title or self.tags.title or self.file_name.rpartition(".")[0] or self.file_name
 
     @property
     def artist(self) -> str:
-        """The artist: typed, else tagged, else unknown."""
-        return self.typed.artist or self.tags.artist or self.tags.album_artist or "Unknown Artist"
+        """The artist: typed, else tagged; empty where nobody knows."""
+        return self.typed.artist or self.tags.artist or self.tags.album_artist or ""
 
     @property
     def album_artist(self) -> str:
@@ -129,8 +129,8 @@ class Song:
 
     @property
     def album(self) -> str:
-        """The album: typed, else tagged, else unknown."""
-        return self.typed.album or self.tags.album or "Unknown Album"
+        """The album: typed, else tagged; empty where nobody knows."""
+        return self.typed.album or self.tags.album or ""
 
     @property
     def isrc(self) -> str | None:

@@ -1,7 +1,7 @@
 """In which orders but the newest first are songs of the library listed, and under which names?
 
 There is one item for each song, order and list, whose sort key is the names by which it is sorted, folded, and its id:
-so songs of an artist, or of an album, stand together.
+so songs of an artist, or of an album, stand together, and all of them begin alike.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ def sorted_items(song: Song, library: str) -> list[Item]:
     if song.status is not Status.READY:
         return []
     track = f"{max(0, min(song.tags.track or 0, _MOST_TRACKS)):04d} {song.title}"
+    cover: Item = {} if song.cover_key is None else {"has_cover": True}
     return [
         _item(Order.TITLE, library, song, (song.title, song.artist, song.album), {}),
-        _item(Order.ARTIST, library, song, (song.artist, song.album, track), {"name": song.artist}),
+        _item(Order.ARTIST, library, song, (song.artist, song.album, track), {"name": song.artist, **cover}),
         _item(
             Order.ALBUM,
             library,
             song,
             (song.album, song.album_artist, track),
-            {"name": song.album, "artist": song.album_artist},
+            {"name": song.album, "artist": song.album_artist, **cover},
         ),
     ]
 
@@ -70,6 +71,18 @@ def prefix_of(beginning: str) -> str:
     return _sortable(beginning) if fold(beginning).strip() else ""
 
 
+def place_of(artist: str | None, album: str | None) -> tuple[Order, str]:
+    """Return in which order the songs of an artist, or an album, stand together, and what their sort keys begin with.
+
+    Parameters
+    ----------
+    artist : str, optional
+        Whose songs; with an album, whose album.
+    """
+    order, names = (Order.ARTIST, [artist]) if album is None else (Order.ALBUM, [album, artist])
+    return order, "".join(f"{_sortable(name)}{_END}" for name in names if name is not None)
+
+
 def song_id_of(sk: str) -> str:
     """Return the id of the song with a sort key."""
     return sk.rpartition(_END)[2]
@@ -86,7 +99,7 @@ def behind(group: str) -> str:
 
 
 def check_song_position(position: str) -> str:
-    """Return a position that the sort key of a song can be, or raise `Rejected` (``cursor_invalid``)."""
+    """Return a position that can be the sort key of a song, or raise `Rejected` (``cursor_invalid``)."""
     return _check(position, names=_NAMES + 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _WORD = re.compile(r"\w+")
 MAX_WORDS = 40
@@ -19,13 +20,14 @@ def words_of(*texts: str) -> list[str]:
 
 def fold(text: str) -> str:
     """Return the text as it is compared: lower case, accents removed."""
+    if text.isascii():
+        return text.lower()  # the same, and quick
     # Letters may only get a case, or accents to remove, by being decomposed, and the other way round.
     folded = unicodedata.normalize("NFKD", text).casefold()
     decomposed = unicodedata.normalize("NFKD", folded)
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
-def matches(query: str, *texts: str) -> bool:
-    """Tell whether every word of the query begins a word of the texts."""
-    words = words_of(*texts)
-    return all(any(word.startswith(wanted) for word in words) for wanted in words_of(query))
+def have_all(words: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Tell whether each wanted word begins one of the words."""
+    return all(any(word.startswith(one) for word in words) for one in wanted)

@@ -308,7 +308,7 @@ def _decode(attributes: str, binary: bytes) -> Item:
     def take(value: dict[str, Any]) -> Any:
         return binary[slice(*value[""])] if "" in value else value
 
-    item: Item = json.loads(attributes, object_hook=take)
+    item: Item = json.loads(attributes, object_hook=take if binary else None)
     return item
 
 

@@ -119,6 +119,7 @@ ROWS = {
     "DELETE /v1/auth/users/{user_id}": Row(ADMIN, ok=204, path={"user_id": "{bystander}"}, is_last=True),
     # --- Songs ---
     "GET /v1/songs": Row(SIGNED_IN),
+    "GET /v1/songs/parts": Row(SIGNED_IN),
     "GET /v1/songs/usage": Row(SIGNED_IN),
     "GET /v1/artists": Row(SIGNED_IN),
     "GET /v1/albums": Row(SIGNED_IN),

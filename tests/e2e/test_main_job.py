@@ -201,7 +201,7 @@ async def test_what_the_uploader_typed_wins_over_tags(client: Client, tmp_path: 
 
     found = [one.id async for one in client.songs(q="typ blue")]
 
-    assert (plain.title, plain.artist) == ("Unknown Title", "Unknown Artist")
+    assert (plain.title, plain.artist) == ("untagged", "")
     assert (named.title, named.artist) == ("Blue <b>Hour</b>", "The Typists")
     assert found == [named.id]
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.ingest import listing
 from services.ingest.words import fold
 from shared.events import Tags
 from shared.storage.paging import cursor_behind
@@ -76,11 +77,11 @@ async def test_artists_and_albums_count_what_is_seen_whoever_owns_it(ingest: Ing
             artists = {one["name"]: one["songs"] for one in await pages(eve, "/artists", limit)}
             own = {one["name"]: one["songs"] for one in await pages(eve, "/artists", limit, mine="true")}
             albums = [(one["name"], one["artist"], one["songs"]) for one in await pages(eve, "/albums", limit)]
-        seen = {"abba": 3, "abba two": 1, "arzte": 1, fold(LONG): 2, "unknown artist": 1}
+        seen = {"abba": 3, "abba two": 1, "arzte": 1, fold(LONG): 2, "": 1}
         assert {fold(name): count for name, count in artists.items()} == seen
         assert list(artists) == sorted(artists, key=fold)
-        assert own == {"Abba": 1, "Abba Two": 1, "Unknown Artist": 1, LONG: 1}
-        names = ["gold", "gold", "planet", fold(LONG), "unknown album", "unknown album"]
+        assert own == {"Abba": 1, "Abba Two": 1, "": 1, LONG: 1}
+        names = ["gold", "gold", "planet", fold(LONG), "", ""]
         assert Counter(fold(name) for name, _, _ in albums) == Counter(names)
         assert [songs for name, artist, songs in albums if (name, fold(artist)) == ("Gold", "abba")] == [2]
 
@@ -95,12 +96,62 @@ async def test_names_are_found_by_how_they_begin(ingest: Ingest) -> None:
             assert (await eve.get("/artists", params={"q": q})).json() == {"artists": [], "next_cursor": None}
 
 
+async def test_songs_of_an_artist_or_album_are_all_that_are_counted_there_and_no_others(ingest: Ingest) -> None:
+    await fill(ingest)
+    async with ingest.client("eve") as eve:
+        for one in await pages(eve, "/artists", 200):
+            songs = await pages(eve, "/songs", 1, artist=one["name"])
+            assert {fold(song["artist"]) for song in songs} == {fold(one["name"])}
+            assert len(songs) == one["songs"]
+        for one in await pages(eve, "/albums", 200):
+            songs = await pages(eve, "/songs", 1, album=one["name"], artist=one["artist"])
+            assert {fold(song["album"])[:70] for song in songs} == {fold(one["name"])[:70]}
+            assert {fold(song["album_artist"]) for song in songs} == {fold(one["artist"])}
+            assert len(songs) == one["songs"]
+        found = {artist: await pages(eve, "/songs", 1, artist=artist, q="app") for artist in ("ABBA", "Abb", "")}
+        assert {artist: [song["title"] for song in songs] for artist, songs in found.items()} == {
+            "ABBA": ["apple"],
+            "Abb": [],
+            "": [],
+        }
+        assert len(await pages(eve, "/songs", 1, album="gold")) == 3
+        assert [song["title"] for song in await pages(eve, "/songs", 1, artist="abba", mine="true")] == ["apple"]
+        assert await pages(eve, "/songs", 1, artist="Hidden 1") == []
+
+
+async def test_list_is_counted_and_read_from_the_middle(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill(ingest)
+    monkeypatch.setattr(listing, "PART", 2)
+    async with ingest.client("eve") as eve:
+        for params in ({}, {"sort": "title"}, {"mine": "true"}, {"artist": "abba"}, {"artist": "nobody"}):
+            songs = [song["id"] for song in await pages(eve, "/songs", 200, **params)]
+            for at_once in (4, 20, 200):
+                monkeypatch.setattr(listing, "COUNTED_AT_ONCE", at_once)
+                counted, cursors = await parts(eve, params)
+                assert counted == len(songs)
+                for number, cursor in enumerate(cursors, start=1):
+                    page = (await eve.get("/songs", params={"limit": 2, "cursor": cursor, **params})).json()["songs"]
+                    assert [song["id"] for song in page] == songs[2 * number : 2 * number + 2]
+
+
+async def parts(client: httpx.AsyncClient, params: dict[str, str]) -> tuple[int, list[str]]:
+    counted, cursors, cursor = 0, [], None
+    while True:
+        answer = (await client.get("/songs/parts", params={**params, **({"cursor": cursor} if cursor else {})})).json()
+        counted += answer["songs"]
+        cursors += answer["cursors"]
+        if (cursor := answer["next_cursor"]) is None:
+            return counted, cursors
+
+
 async def test_songs_of_others_change_neither_a_page_of_artists_nor_its_cursor(ingest: Ingest) -> None:
     await fill(ingest)
     asked: list[tuple[str, dict[str, Any]]] = [
         ("/artists", {"limit": 1}),
         ("/albums", {"limit": 2}),
         ("/songs", {"limit": 2, "sort": "artist"}),
+        ("/songs", {"limit": 1, "artist": "Abba"}),
+        ("/songs/parts", {"sort": "artist"}),
     ]
     async with ingest.client("eve") as eve:
         before = [(await eve.get(path, params=params)).json() for path, params in asked]

@@ -634,7 +634,7 @@ export interface paths {
          * @description List one's own songs and those shared by others, newest first or sorted by name, or search by words.
          *
          *     Words are looked for in title, artist, album and ISRC of songs that are ready; what is found comes in the order
-         *     of the words.
+         *     of the words. Songs of an artist come by album and track, those of an album by track, whatever `sort` says.
          */
         get: operations["find_v1_songs_get"];
         put?: never;
@@ -643,6 +643,28 @@ export interface paths {
          * @description Register a song and get the presigned request, or requests, that upload it.
          */
         post: operations["register_v1_songs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/songs/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Parts
+         * @description Count what `GET /v1/songs` lists without words, and tell where one can begin to read: behind each 100 songs.
+         *
+         *     Long lists are counted bit by bit: ask on with `next_cursor`, and add up.
+         */
+        get: operations["parts_v1_songs_parts_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1047,7 +1069,15 @@ export interface components {
         AlbumBody: {
             /** Artist */
             artist: string;
-            /** Name */
+            /**
+             * Cover Song Id
+             * @description A song of it that has a cover picture.
+             */
+            cover_song_id: string | null;
+            /**
+             * Name
+             * @description Empty for songs of which nobody knows the album.
+             */
             name: string;
             /** Songs */
             songs: number;
@@ -1167,7 +1197,15 @@ export interface components {
          * @description An artist, and how many songs one sees of it.
          */
         ArtistBody: {
-            /** Name */
+            /**
+             * Cover Song Id
+             * @description A song of it that has a cover picture.
+             */
+            cover_song_id: string | null;
+            /**
+             * Name
+             * @description Empty for songs of which nobody knows the artist.
+             */
             name: string;
             /** Songs */
             songs: number;
@@ -2106,7 +2144,15 @@ export interface components {
         SongBody: {
             /** Album */
             album: string;
-            /** Artist */
+            /**
+             * Album Artist
+             * @description Whose album it is: what `GET /v1/albums` calls its artist.
+             */
+            album_artist: string;
+            /**
+             * Artist
+             * @description Empty where nobody knows; album too.
+             */
             artist: string;
             audio_format: components["schemas"]["AudioFormat"] | null;
             /** Content Type */
@@ -2156,6 +2202,24 @@ export interface components {
             next_cursor: string | null;
             /** Songs */
             songs: components["schemas"]["SongBody"][];
+        };
+        /**
+         * SongParts
+         * @description How long a list of songs is, and where one can begin to read it.
+         */
+        SongParts: {
+            /**
+             * Cursors
+             * @description Behind the first 100 songs, behind 200, and so on.
+             */
+            cursors: string[];
+            /**
+             * Next Cursor
+             * @description Where to count on; null where all is counted.
+             */
+            next_cursor: string | null;
+            /** Songs */
+            songs: number;
         };
         /**
          * Status
@@ -3927,7 +3991,9 @@ export interface operations {
                 /** @description Words, or beginnings of words. */
                 q?: string;
                 status?: components["schemas"]["Status"];
+                /** @description Only songs of this artist, whatever its case and accents; empty for songs of which nobody knows the artist. With `album`: whose album. */
                 artist?: string;
+                /** @description Only songs of this album; empty for songs of which nobody knows the album. */
                 album?: string;
                 limit?: number;
                 /** @description Only songs of one's own. */
@@ -3993,6 +4059,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RegisteredSong"];
+                };
+            };
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    parts_v1_songs_parts_get: {
+        parameters: {
+            query?: {
+                /** @description Only songs of this artist, whatever its case and accents; empty for songs of which nobody knows the artist. With `album`: whose album. */
+                artist?: string;
+                /** @description Only songs of this album; empty for songs of which nobody knows the album. */
+                album?: string;
+                /** @description Only songs of one's own. */
+                mine?: boolean;
+                /** @description Other orders than newest have the songs that are ready. */
+                sort?: "newest" | components["schemas"]["Order"];
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SongParts"];
                 };
             };
             /** @description Not now; the same request may succeed after `Retry-After` seconds. */
