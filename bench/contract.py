@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -275,6 +276,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("var/contract"), help="for what Schemathesis says")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # else what was started would stay
+        signal.signal(number, signal.default_int_handler)
     figures: dict[str, Any] = {}
     os.environ |= SETTINGS
     with tempfile.TemporaryDirectory(prefix="tunescout-") as temporary:
