@@ -17,7 +17,7 @@ COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 DEMO = $(BIN)/tunescout demo --data-dir "$(DATA)" $(if $(MUSIC),--music "$(MUSIC)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web web-check run demo test lint format types imports audit stack stack-status stack-down bench fuzz contract pictures docs lock clean
+.PHONY: help setup setup-dev web web-check run demo test e2e lint format types imports audit stack stack-status stack-down bench fuzz chaos contract pictures docs lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -39,8 +39,11 @@ run: setup ## start the service, fill it with music, show it, and keep it runnin
 demo: setup ## the same, but end when everything was shown
 	$(DEMO)
 
-test: setup-dev lint types imports web-check ## check everything, on real servers
+test: setup-dev lint types imports web-check ## check everything, on real servers; of what needs a browser only the core
 	$(BIN)/pytest --numprocesses $(WORKERS) --no-loadscope-reorder
+
+e2e: setup-dev ## go through all pages in a real browser, in both ways of running, and take pictures (MUSIC=folder for your own)
+	$(if $(MUSIC),TUNESCOUT_TEST_MUSIC="$(abspath $(MUSIC))") $(BIN)/pytest -m browser tests/e2e
 
 lint: setup-dev ## check style
 	$(BIN)/ruff check .

@@ -10,10 +10,12 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
 from deploy.local.ports import free_block
 from deploy.local.process import Process
 from deploy.local.stack import Stack
+from tests.e2e.visitor import open_browser
 from tunescout.client import Client
 from tunescout.session import Account
 
@@ -102,3 +104,11 @@ async def client(url: str) -> AsyncIterator[Client]:
     """Somebody with a fresh account."""
     async with await new_client(url) as client:
         yield client
+
+
+@pytest.fixture(scope="package")
+async def browser(pages: Path) -> AsyncIterator[Browser]:
+    """A browser, to be given a context for each of its users."""
+    del pages
+    async with open_browser() as browser:
+        yield browser

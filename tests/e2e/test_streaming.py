@@ -139,6 +139,7 @@ def delay(heard: Samples, source: Samples) -> int:
     return int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard)]))
 
 
+@pytest.mark.browser
 async def test_players_play_the_beginning_and_any_other_place_as_the_source_has_it(
     browser: Browser, players: list[Path], songs: dict[str, Packaged]
 ) -> None:

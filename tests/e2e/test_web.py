@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
-from deploy.local.chromium import chromium
-from deploy.local.web import WEB
-from tests.e2e.conftest import REPOSITORY, OneProcess
+from tests.e2e.visitor import PASSWORD, Visitor, heading, log_in, look_at, new_visitor, sign_up
 
-PICTURES = Path(os.environ.get("TUNESCOUT_TEST_PICTURES") or REPOSITORY / "var" / "pictures")
-"""Where pictures of all pages go, to be looked at."""
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+pytestmark = pytest.mark.browser
+
 PAGES = {
     "login": ("/login", "Log in"),
     "signup": ("/signup", "Make an account"),
@@ -31,74 +22,13 @@ PAGES = {
     "nowhere": ("/nowhere", "Not found"),
 }
 """Every page by the name of its picture: where it is, and its heading."""
-PASSWORD = "a long pass phrase"
-AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
-
-
-@dataclass
-class Visitor:
-    """Somebody with a browser of their own, and what it complained about."""
-
-    context: BrowserContext
-    url: str
-    complaints: list[str] = field(default_factory=list)
-
-    async def open(self, path: str = "/") -> Page:
-        """Open an address in a tab."""
-        page = await self.context.new_page()
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        await page.goto(self.url + path)
-        return page
-
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-
-@pytest.fixture(scope="module")
-async def browser(pages: Path) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        await browser.close()
-
-
-async def new_visitor(browser: Browser, url: str, **options: Any) -> Visitor:
-    context = await browser.new_context(locale="en-GB", **options)
-    context.set_default_timeout(15_000)
-    return Visitor(context, url)
 
 
 @pytest.fixture
-async def visitor(browser: Browser, one_process: OneProcess) -> AsyncIterator[Visitor]:
-    visitor = await new_visitor(browser, one_process.url)
+async def visitor(browser: Browser, url: str) -> AsyncIterator[Visitor]:
+    visitor = await new_visitor(browser, url)
     yield visitor
-    await visitor.context.close()
-    assert visitor.complaints == []
-
-
-async def sign_up(page: Page) -> str:
-    name = f"visitor-{secrets.token_hex(4)}"
-    await page.get_by_role("link", name="Make an account").click()
-    await expect(heading(page, "Make an account")).to_be_visible()
-    await page.get_by_label("User name").fill(name)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Make an account").click()
-    await expect(page.get_by_role("navigation")).to_be_visible()
-    return name
-
-
-async def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    await page.get_by_label("User name").fill(name)
-    await page.get_by_label("Password").fill(password)
-    await page.get_by_role("button", name="Log in").click()
-
-
-def heading(page: Page, words: str) -> Locator:
-    return page.get_by_role("heading", name=words, exact=True, level=1)
+    await visitor.leave()
 
 
 async def test_person_comes_back_to_where_they_wanted_and_ends_a_session_elsewhere(
@@ -165,11 +95,10 @@ async def test_account_ends_with_its_password_and_nothing_else(visitor: Visitor)
     await expect(heading(page, "Log in")).to_be_visible()
 
 
-async def test_page_has_no_barrier_and_no_scrolling_sideways_in_any_size_or_light(
-    browser: Browser, one_process: OneProcess
-) -> None:
+@pytest.mark.parametrize("url", [pytest.param("one_process", marks=pytest.mark.core), "stack"], indirect=True)
+async def test_page_has_no_barrier_and_no_scrolling_sideways_in_any_size_or_light(browser: Browser, url: str) -> None:
     # Axe is added as a script.
-    visitor = await new_visitor(browser, one_process.url, bypass_csp=True, reduced_motion="reduce")
+    visitor = await new_visitor(browser, url, bypass_csp=True, reduced_motion="reduce")
     page = await visitor.open()
     for name, (path, words) in PAGES.items():
         if name == "library":
@@ -182,19 +111,4 @@ async def test_page_has_no_barrier_and_no_scrolling_sideways_in_any_size_or_ligh
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog")).to_be_visible()
     await look_at(page, "shortcuts")
-    await visitor.context.close()
-    assert visitor.complaints == []
-
-
-async def look_at(page: Page, name: str) -> None:
-    """Take pictures, and let axe find what keeps people out."""
-    await page.add_script_tag(path=AXE)
-    for size, (width, height) in SIZES.items():
-        await page.set_viewport_size({"width": width, "height": height})
-        for scheme in SCHEMES:
-            await page.emulate_media(color_scheme=scheme)
-            await page.screenshot(path=PICTURES / f"{name}-{size}-{scheme}.png")
-            found = await page.evaluate("axe.run().then((found) => found.violations)")
-            grave = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
-            assert grave == [], (name, size, scheme)
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, size)
+    await visitor.leave()

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
-from deploy.local.chromium import chromium
 from services.streaming.equalizer import EqualizerSettings, equalizer, frequencies_hz
 from services.streaming.presets import BUILT_IN
-from tests.e2e.conftest import OneProcess
 from tests.e2e.test_main_job import upload_one
-from tests.e2e.test_web import Visitor, heading, log_in, new_visitor
+from tests.e2e.visitor import Visitor, heading, log_in, new_visitor
 from tunescout.client import Client
 from tunescout.session import Account
+
+pytestmark = pytest.mark.browser
 
 RATE_HZ = 44_100
 LENGTH_S = 60
@@ -134,26 +134,20 @@ def steady_rain() -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-async def listener(
-    pages: Path, one_process: OneProcess, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Listener]:
+async def listener(browser: Browser, url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Listener]:
     path = tmp_path_factory.mktemp("rain") / "rain.wav"
     soundfile.write(path, steady_rain(), RATE_HZ)
-    account = Account(one_process.url, f"listener-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
-    async with Client(one_process.url, account=account, patience_s=120) as client, async_playwright() as playwright:
+    account = Account(url, f"listener-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
+    async with Client(url, account=account, patience_s=120) as client:
         await client.sign_up(account.username, account.password)
         song = await client.edit((await upload_one(client, path)).id, title=TITLE, artist="The Roof")
-        browser = await playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-background-networking"]
-        )
-        visitor = await new_visitor(browser, one_process.url)
+        visitor = await new_visitor(browser, url)
         await visitor.context.add_init_script(TAP)
         await visitor.context.add_init_script("localStorage.setItem('tunescout.player.loudness', '0')")
         page = await visitor.open()
         await log_in(page, account.username, account.password)
         yield Listener(visitor, page, client, song.id)
-        await browser.close()
-        assert visitor.complaints == []
+        await visitor.leave()
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -15,82 +13,21 @@ import numpy as np
 import pytest
 import soundfile
 from playwright.async_api import Browser, Page, Route, expect
-from scipy.signal import fftconvolve, resample_poly
+from scipy.signal import resample_poly
 
-from tests.e2e.conftest import OneProcess, new_client
+from tests.e2e.conftest import new_client
+from tests.e2e.ear import EAR, Place, Samples, hear, place
 from tests.e2e.test_main_job import upload_one
-from tests.e2e.test_streaming import Samples
-from tests.e2e.test_web import Visitor, browser, log_in, look_at, new_visitor
+from tests.e2e.visitor import Visitor, log_in, look_at, new_visitor
 from tunescout.client import Client
 from tunescout.synthesis import tune
 
-__all__ = ["browser"]
-
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 RATE_HZ = 44_100
 SONG_S = 14.0
 SEEDS = {"Ebb": 9201, "Flow": 9202, "Tide": 9203, "Reef": 9204}
 OWNED = ("Ebb", "Flow", "Tide")
-HEARD_S = 1.5
-TAPPED = """
-(() => {
-  const TAP = `
-    registerProcessor("tap", class extends AudioWorkletProcessor {
-      process([input]) {
-        const silence = new Float32Array(128);
-        this.port.postMessage([input[0] ?? silence, input[1] ?? input[0] ?? silence]);
-        return true;
-      }
-    });
-  `;
-  const connect = AudioNode.prototype.connect;
-  window.heard = [];
-  AudioNode.prototype.connect = function (to, ...rest) {
-    if (to instanceof AudioDestinationNode) void tap(this);
-    return connect.call(this, to, ...rest);
-  };
-  async function tap(node) {
-    const script = URL.createObjectURL(new Blob([TAP], { type: "text/javascript" }));
-    await node.context.audioWorklet.addModule(script);
-    const ear = new AudioWorkletNode(node.context, "tap", { channelCount: 2, channelCountMode: "explicit" });
-    window.heardRate = node.context.sampleRate;
-    ear.port.onmessage = ({ data }) => {
-      window.heard.push(data);
-      if (window.heard.length > 6000) window.heard.shift();
-    };
-    connect.call(node, ear);
-    connect.call(ear, node.context.destination); // it adds silence
-  }
-})();
-"""
-"""Listens to whatever any page sends to the loudspeakers."""
-TAKEN = """
-(seconds) => {
-  const blocks = window.heard.slice(-Math.ceil((seconds * window.heardRate) / 128));
-  const samples = new Float32Array(blocks.length * 256);
-  blocks.forEach(([left, right], block) => {
-    for (let at = 0; at < 128; at++) {
-      samples[256 * block + 2 * at] = left[at];
-      samples[256 * block + 2 * at + 1] = right[at];
-    }
-  });
-  let text = "";
-  for (const byte of new Uint8Array(samples.buffer)) text += String.fromCharCode(byte);
-  return btoa(text);
-}
-"""
-
-
-@dataclass(frozen=True)
-class Place:
-    """What is heard, compared with a song."""
-
-    likeness: float
-    """Pearson's coefficient at the best place, of the less alike of both channels."""
-    at_s: float
-    """Where in the song what was heard last is."""
-    gain_db: float
 
 
 @cache
@@ -103,28 +40,14 @@ def sound(title: str, rate_hz: int = RATE_HZ) -> Samples:
     return np.stack([tune(seed, SONG_S, RATE_HZ), tune(seed + 50, SONG_S, RATE_HZ)], axis=1)
 
 
-async def place(page: Page, title: str) -> Place:
-    """Compare what was heard during the last moments with a song."""
-    rate_hz = int(await page.evaluate("window.heardRate"))
-    heard = np.frombuffer(base64.b64decode(await page.evaluate(TAKEN, HEARD_S)), np.float32).reshape(-1, 2)
-    song = sound(title, rate_hz)
-    match = fftconvolve(song.sum(axis=1), heard.sum(axis=1)[::-1], mode="valid")
-    begin = int(np.argmax(np.abs(match)))
-    part = song[begin : begin + len(heard)]
-    with np.errstate(invalid="ignore", divide="ignore"):  # of silence
-        likeness = min(float(np.corrcoef(heard[:, side], part[:, side])[0, 1]) for side in (0, 1))
-        gain_db = float(10 * np.log10(np.sum(heard**2) / np.sum(part**2)))
-    return Place(likeness, (begin + len(heard)) / rate_hz, gain_db)
-
-
 async def until_heard(page: Page, title: str, *, from_s: float = 0.0, gain_db: float | None = None) -> Place:
     """Wait until a song is heard without a break, behind a place of it, and as loud as it should be."""
     found = None
     try:
         async with asyncio.timeout(30):
             while True:
-                if await page.evaluate("(seconds) => window.heard.length * 128 > seconds * window.heardRate", HEARD_S):
-                    found = await place(page, title)
+                if heard := await hear(page):
+                    found = place(heard, sound(title, heard.sample_rate_hz))
                     if (
                         found.likeness > 0.98
                         and found.at_s >= from_s
@@ -137,10 +60,10 @@ async def until_heard(page: Page, title: str, *, from_s: float = 0.0, gain_db: f
 
 
 @pytest.fixture(scope="module")
-async def owner(one_process: OneProcess, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+async def owner(url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     """Somebody with three songs, one of which is packaged for adaptive streaming."""
     folder = tmp_path_factory.mktemp("listening")
-    async with await new_client(one_process.url) as client:
+    async with await new_client(url) as client:
         songs = [await upload_song(client, folder, title) for title in OWNED]
         await client.ask("POST", f"/v1/songs/{songs[-1]}/package")
         await until_is(client, f"/v1/songs/{songs[-1]}/package", lambda answer: answer.json()["status"] == "packaged")
@@ -169,21 +92,19 @@ async def song_id(client: Client, title: str) -> str:
 
 
 @pytest.fixture
-async def visitor(browser: Browser, one_process: OneProcess) -> AsyncIterator[Visitor]:
-    visitor = await new_visitor(browser, one_process.url)
+async def visitor(browser: Browser, url: str) -> AsyncIterator[Visitor]:
+    visitor = await new_visitor(browser, url)
     yield visitor
-    await visitor.context.close()
-    assert visitor.complaints == []
+    await visitor.leave()
 
 
 @pytest.fixture
-async def listener(browser: Browser, one_process: OneProcess) -> AsyncIterator[Visitor]:
-    """Somebody whose browser notes what it sends to the loudspeakers; pages permit no such script."""
-    listener = await new_visitor(browser, one_process.url, bypass_csp=True)
-    await listener.context.add_init_script(TAPPED)
+async def listener(browser: Browser, url: str) -> AsyncIterator[Visitor]:
+    """Somebody whose browser notes what it sends to the loudspeakers."""
+    listener = await new_visitor(browser, url)
+    await listener.context.add_init_script(EAR)
     yield listener
-    await listener.context.close()
-    assert listener.complaints == []
+    await listener.leave()
 
 
 async def open_library(visitor: Visitor, owner: Client, first: str = "Tide") -> Page:
@@ -218,7 +139,7 @@ async def test_song_is_heard_at_its_loudness_and_where_somebody_goes_in_it(liste
     await slider.press("ArrowRight")
     await expect(slider).to_have_attribute("aria-valuetext", "5 seconds of 14 seconds")
     await slider.press(" ")
-    there = await until_heard(page, "Tide", from_s=5 + 0.9 * HEARD_S)
+    there = await until_heard(page, "Tide", from_s=5.6)
     assert there.gain_db == pytest.approx(0, abs=0.3)
 
 
@@ -287,10 +208,8 @@ async def test_song_is_edited_deleted_and_brought_back(visitor: Visitor, owner: 
     assert (await owner.ask("GET", f"/v1/songs/{edited}")).json()["status"] == "ready"
 
 
-async def test_deletion_is_not_forgotten_when_the_page_is_left(
-    visitor: Visitor, one_process: OneProcess, tmp_path: Path
-) -> None:
-    async with await new_client(one_process.url) as somebody:
+async def test_deletion_is_not_forgotten_when_the_page_is_left(visitor: Visitor, url: str, tmp_path: Path) -> None:
+    async with await new_client(url) as somebody:
         deleted = await upload_song(somebody, tmp_path, "Reef")
         page = await open_library(visitor, somebody, "Reef")
         await page.get_by_role("button", name="More for Reef").click()
@@ -302,10 +221,10 @@ async def test_deletion_is_not_forgotten_when_the_page_is_left(
 
 async def test_library_and_player_have_no_barrier(
     browser: Browser,
-    one_process: OneProcess,
+    url: str,
     owner: Client,
 ) -> None:
-    visitor = await new_visitor(browser, one_process.url, reduced_motion="reduce", bypass_csp=True)  # for axe
+    visitor = await new_visitor(browser, url, reduced_motion="reduce", bypass_csp=True)  # for axe
     page = await open_library(visitor, owner)
     await play(page, "Tide").click()
     await expect(page.get_by_role("region", name="Player").get_by_role("button", name="Pause")).to_be_visible()
@@ -320,5 +239,4 @@ async def test_library_and_player_have_no_barrier(
     await page.get_by_role("button", name="More for Flow").click()
     await page.get_by_role("menuitem", name=re.compile("Edit")).click()
     await look_at(page, "song-edit")
-    await visitor.context.close()
-    assert visitor.complaints == []
+    await visitor.leave()

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
-from deploy.local.chromium import chromium
-from tests.e2e.conftest import OneProcess
 from tests.e2e.music import SAMPLE_RATE_HZ, noisy_clip, wav
 from tests.e2e.test_main_job import upload_one
-from tests.e2e.test_web import Visitor, heading, log_in, look_at, new_visitor
+from tests.e2e.visitor import Visitor, heading, log_in, look_at, new_visitor, open_browser
 from tunescout.client import Client
 from tunescout.session import Account
 from tunescout.synthesis import tune
+
+pytestmark = pytest.mark.browser
 
 SONG, UNKNOWN = 701, 702
 BEGIN_S = 6.0
@@ -45,34 +45,25 @@ class Room:
 
 
 @pytest.fixture(scope="module")
-async def room(pages: Path, one_process: OneProcess, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
+async def room(pages: Path, url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
     folder = tmp_path_factory.mktemp("room")
     played = folder / "played.wav"
     played.write_bytes(noisy_clip(SONG, begin_s=BEGIN_S, duration_s=14, snr_db=10))
     whole = folder / "Song of the room.wav"
     whole.write_bytes(noisy_clip(SONG, begin_s=0, duration_s=20, snr_db=60))
-    account = Account(one_process.url, f"host-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
-    async with Client(one_process.url, account=account, patience_s=120) as client, async_playwright() as playwright:
+    account = Account(url, f"host-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
+    microphone = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={played}"]
+    async with Client(url, account=account, patience_s=120) as client, open_browser(*microphone) as browser:
         await client.sign_up(account.username, account.password)
         uploaded = await client.edit((await upload_one(client, whole)).id, title="Clearing", artist="The Woods")
-        browser = await playwright.chromium.launch(
-            executable_path=chromium(),
-            args=[
-                "--no-sandbox",
-                "--disable-background-networking",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-audio-capture={played}",
-            ],
-        )
         yield Room(browser, account.username, account.password, uploaded.title or "")
-        await browser.close()
 
 
 async def test_what_is_played_in_the_room_is_named_explained_and_remembered_until_it_is_forgotten(
-    room: Room, one_process: OneProcess
+    room: Room, url: str
 ) -> None:
-    visitor, page = await room.enter(one_process.url)
-    await page.goto(one_process.url)
+    visitor, page = await room.enter(url)
+    await page.goto(url)
     await expect(heading(page, "Library")).to_be_visible()
     await page.keyboard.press("r")
     await expect(page.get_by_role("button", name="Stop listening")).to_be_visible()
@@ -92,12 +83,11 @@ async def test_what_is_played_in_the_room_is_named_explained_and_remembered_unti
     await expect(history.get_by_role("listitem")).to_have_count(1)
     await history.get_by_role("button", name=f"Forget {room.title}").click()
     await expect(history).to_have_count(0)
-    await visitor.context.close()
-    assert visitor.complaints == []
+    await visitor.leave()
 
 
-async def test_recordings_that_cannot_be_named_say_why_and_what_to_try(room: Room, one_process: OneProcess) -> None:
-    visitor, page = await room.enter(one_process.url)
+async def test_recordings_that_cannot_be_named_say_why_and_what_to_try(room: Room, url: str) -> None:
+    visitor, page = await room.enter(url)
     unknown = wav(tune(UNKNOWN, 8.0, SAMPLE_RATE_HZ))
     silent = wav(np.zeros(5 * SAMPLE_RATE_HZ, np.float32))
     answers = {
@@ -114,14 +104,11 @@ async def test_recordings_that_cannot_be_named_say_why_and_what_to_try(room: Roo
     await page.get_by_role("button", name="Forget all").click()
     await page.get_by_role("dialog").get_by_role("button", name="Forget all").click()
     await expect(page.get_by_role("region", name="Asked before")).to_have_count(0)
-    await visitor.context.close()
-    assert visitor.complaints == []
+    await visitor.leave()
 
 
-async def test_microphone_that_is_not_allowed_is_explained_and_a_file_still_works(
-    room: Room, one_process: OneProcess
-) -> None:
-    visitor, page = await room.enter(one_process.url, may_listen=False)
+async def test_microphone_that_is_not_allowed_is_explained_and_a_file_still_works(room: Room, url: str) -> None:
+    visitor, page = await room.enter(url, may_listen=False)
     await page.get_by_role("button", name="Listen", exact=True).click()
     await expect(page.get_by_role("heading", name="The microphone is not allowed")).to_be_visible()
     clip = noisy_clip(SONG, begin_s=3, duration_s=6, snr_db=10)
@@ -130,17 +117,15 @@ async def test_microphone_that_is_not_allowed_is_explained_and_a_file_still_work
     )
     await expect(page.get_by_role("heading", name=room.title)).to_be_visible()
     await expect(page.get_by_role("button", name="Play from there")).to_be_visible()
-    await visitor.context.close()
-    assert visitor.complaints == []
+    await visitor.leave()
 
 
-async def test_every_state_has_no_barrier(room: Room, one_process: OneProcess) -> None:
-    visitor, page = await room.enter(one_process.url, reduced_motion="reduce", bypass_csp=True)  # axe is a script
+async def test_every_state_has_no_barrier(room: Room, url: str) -> None:
+    visitor, page = await room.enter(url, reduced_motion="reduce", bypass_csp=True)  # axe is a script
     await page.get_by_role("button", name="Listen", exact=True).click()
     await expect(page.get_by_role("heading", name=room.title)).to_be_visible()
     await page.get_by_text("Why this song?").click()
     await look_at(page, "recognise-found")
     await page.keyboard.press("Escape")
     await look_at(page, "recognise")
-    await visitor.context.close()
-    assert visitor.complaints == []
+    await visitor.leave()

@@ -6,34 +6,24 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
-from deploy.local.chromium import chromium
-from tests.e2e.conftest import OneProcess
 from tests.e2e.music import SAMPLE_RATE_HZ, song, write
-from tests.e2e.test_web import Visitor, heading, look_at, new_visitor, sign_up
+from tests.e2e.visitor import NO_FILE_PICKER, PASSWORD, Visitor, choose, heading, look_at, new_visitor, sign_up
+from tunescout.client import Client
+from tunescout.session import Account
 
 LARGE_BYTES = int(os.environ.get("TUNESCOUT_TEST_UPLOAD_BYTES") or 42_000_000)
 """Size of the upload whose tab is closed; in parts of 5 MiB, three of which are 37 % of it."""
 FATE_MS = 60_000
-NO_FILE_PICKER = "Object.defineProperty(window, 'showOpenFilePicker', { value: undefined })"
-"""Playwright drives the choice of files that all browsers have, and not the one that only some have."""
 
-
-@pytest.fixture(scope="module")
-async def browser(pages: Path) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        await browser.close()
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120 + LARGE_BYTES // 1_000_000)]
 
 
 async def arrive(browser: Browser, url: str, **options: object) -> tuple[Visitor, Page]:
@@ -41,20 +31,9 @@ async def arrive(browser: Browser, url: str, **options: object) -> tuple[Visitor
     visitor = await new_visitor(browser, url, **options)
     await visitor.context.add_init_script(NO_FILE_PICKER)
     page = await visitor.open("/upload")
-    await sign_up(page)
+    visitor.name = await sign_up(page)
     await expect(heading(page, "Upload")).to_be_visible()
     return visitor, page
-
-
-async def leave(visitor: Visitor) -> None:
-    await visitor.context.close()
-    assert visitor.complaints == []
-
-
-async def choose(page: Page, *paths: Path) -> None:
-    async with page.expect_file_chooser() as chooser:
-        await page.get_by_role("button", name="Choose files").click()
-    await (await chooser.value).set_files(paths)
 
 
 def row(page: Page, title: str) -> Locator:
@@ -62,12 +41,12 @@ def row(page: Page, title: str) -> Locator:
 
 
 async def test_song_becomes_ready_its_other_encoding_a_duplicate_with_proof_and_a_text_is_not_taken(
-    browser: Browser, one_process: OneProcess, tmp_path: Path
+    browser: Browser, url: str, tmp_path: Path
 ) -> None:
     write(tmp_path / "Morning walk.wav", song(811))
     write(tmp_path / "The same walk.mp3", song(811))
     (tmp_path / "Shopping list.mp3").write_text("bread, butter, strings\n" * 400)
-    visitor, page = await arrive(browser, one_process.url)
+    visitor, page = await arrive(browser, url)
 
     await choose(page, tmp_path / "Morning walk.wav")
     first = row(page, "Morning walk")
@@ -93,7 +72,7 @@ async def test_song_becomes_ready_its_other_encoding_a_duplicate_with_proof_and_
 
     await page.get_by_role("button", name="Clear what is done").click()
     await expect(page.get_by_role("heading", name="Bring your music in")).to_be_visible()
-    await leave(visitor)
+    await visitor.leave()
 
 
 def write_large(path: Path, size_bytes: int) -> None:
@@ -108,11 +87,11 @@ def write_large(path: Path, size_bytes: int) -> None:
 
 
 async def test_large_upload_whose_tab_is_closed_goes_on_where_it_was_and_arrives_byte_by_byte(
-    browser: Browser, one_process: OneProcess, tmp_path: Path
+    browser: Browser, url: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "Long night.wav"
     await asyncio.to_thread(write_large, path, LARGE_BYTES)
-    visitor, page = await arrive(browser, one_process.url)
+    visitor, page = await arrive(browser, url)
     network = await visitor.context.new_cdp_session(page)
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": LARGE_BYTES / 5}
     await network.send("Network.enable")
@@ -131,14 +110,23 @@ async def test_large_upload_whose_tab_is_closed_goes_on_where_it_was_and_arrives
     sent: list[int] = []
     page.on("requestfinished", lambda request: sent.append(1) if request.method == "PUT" else None)
     await choose(page, path)
-    await expect(long).to_contain_text(re.compile("Listening to it|Comparing|In your library"), timeout=FATE_MS)
-    songs = one_process.folder / "data"
-    stored = await asyncio.to_thread(
-        lambda: [each for each in songs.rglob("songs/*~data") if each.stat().st_size == path.stat().st_size]
-    )
-    assert digest(path) in {digest(each) for each in stored}
+    await expect(long).to_contain_text("In your library", timeout=FATE_MS + LARGE_BYTES / 2000)
+    assert await stored_digest(visitor) == digest(path)
     assert len(sent) <= -(-path.stat().st_size // (5 << 20)) * 0.65 + 1
-    await leave(visitor)
+    await visitor.leave()
+
+
+async def stored_digest(visitor: Visitor) -> str:
+    """Return the digest of the only song of somebody as it comes from the bucket."""
+    account = Account(visitor.url, visitor.name, PASSWORD)
+    found = hashlib.sha256()
+    async with Client(visitor.url, account=account) as client, httpx.AsyncClient() as anybody:
+        [song] = (await client.ask("GET", "/v1/songs?mine=true")).json()["songs"]
+        stream = (await client.ask("GET", f"/v1/songs/{song['id']}/stream")).json()
+        async with anybody.stream("GET", stream["url"]) as answer:
+            async for part in answer.aiter_bytes():
+                found.update(part)
+    return found.hexdigest()
 
 
 def digest(path: Path) -> str:
@@ -147,10 +135,10 @@ def digest(path: Path) -> str:
 
 
 async def test_upload_goes_on_by_itself_where_the_browser_keeps_the_file(
-    browser: Browser, one_process: OneProcess, tmp_path: Path
+    browser: Browser, url: str, tmp_path: Path
 ) -> None:
     content = write(tmp_path / "Kept.wav", song(813)).read_bytes()
-    visitor, page = await arrive(browser, one_process.url)
+    visitor, page = await arrive(browser, url)
     # A file in the browser's own storage has a handle like one of the disk, and nobody need be asked for it.
     await page.evaluate(
         """async (bytes) => {
@@ -179,11 +167,11 @@ async def test_upload_goes_on_by_itself_where_the_browser_keeps_the_file(
     await page.get_by_role("link", name="Upload").click()
     await expect(row(page, "Kept")).to_contain_text("In your library", timeout=FATE_MS)
     visitor.complaints.clear()
-    await leave(visitor)
+    await visitor.leave()
 
 
-async def test_page_has_no_barrier(browser: Browser, one_process: OneProcess, tmp_path: Path) -> None:
-    visitor, page = await arrive(browser, one_process.url, reduced_motion="reduce", bypass_csp=True)  # axe is a script
+async def test_page_has_no_barrier(browser: Browser, url: str, tmp_path: Path) -> None:
+    visitor, page = await arrive(browser, url, reduced_motion="reduce", bypass_csp=True)  # axe is a script
     await expect(page.get_by_text("You keep 0")).to_be_visible()
     await look_at(page, "upload-empty")
 
@@ -205,4 +193,4 @@ async def test_page_has_no_barrier(browser: Browser, one_process: OneProcess, tm
     await page.get_by_role("button", name="More about Slow boat").click()
     await expect(row(page, "Slow boat")).to_contain_text(re.compile(r"[1-9]\d? % of"))
     await look_at(page, "upload-sending")
-    await leave(visitor)
+    await visitor.leave()
