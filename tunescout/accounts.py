@@ -182,6 +182,8 @@ async def _all_users(server: str | None) -> list[dict[str, Any]]:
 
 
 async def _answer_about(user: str, server: str | None, method: str, **options: Any) -> Any:
-    by_name = {one["username"].casefold(): one["user_id"] for one in await _all_users(server)}
-    user_id = by_name.get(user.casefold(), user)
+    everybody = await _all_users(server)
+    by_name = {one["username"].casefold(): one["user_id"] for one in everybody}
+    is_id = any(one["user_id"] == user for one in everybody)  # which somebody else may have taken as a name
+    user_id = user if is_id else by_name.get(user.casefold(), user)
     return await answer_of(server, method, f"/v1/auth/users/{quote(user_id, safe='')}", **options)

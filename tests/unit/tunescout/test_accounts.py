@@ -75,6 +75,17 @@ def test_an_admin_lists_changes_and_deletes_accounts_by_name(url: str, monkeypat
     assert "only admin" in run("users", "role", "ada", "listener").stderr
 
 
+def test_an_id_means_its_owner_although_somebody_else_is_called_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESCOUT_SERVER", url)
+    signup = ("signup", "--password", "a long pass phrase", "--username")
+    run(*signup, "admin")
+    user_id = next(line.split()[0] for line in run("users", "list").stdout.splitlines() if line.endswith("admin"))
+    run(*signup, user_id)
+    run("login", "--password", "a long pass phrase", "--username", "admin")
+
+    assert last_line(run("users", "role", user_id, "admin")) == "admin is admin now"
+
+
 def test_accounts_of_an_older_system_are_imported_beside_the_running_service(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
