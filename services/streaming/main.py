@@ -19,6 +19,7 @@ from services.streaming.presets import PresetStore
 from services.streaming.renderer import Renderer
 from services.streaming.renders import RenderStore
 from services.streaming.renders_routes import render_routes
+from services.streaming.requests import Requests
 from services.streaming.routes import routes
 from services.streaming.service import StreamingService
 from services.streaming.settings import StreamingSettings
@@ -39,12 +40,13 @@ def build(runtime: Runtime) -> ServiceApp:
     packages = PackageStore(table, outbox)
     sweeper = Sweeper(packages, runtime.blobs)
     measurements = MeasurementStore(table)
-    packager = Packager(packages, measurements, library, runtime.blobs, sweeper, settings)
+    requests = Requests(table, runtime.bus)
+    packager = Packager(packages, measurements, library, runtime.blobs, sweeper, requests, settings)
     grants = Grants(packages.grant_key)
-    service = StreamingService(library, packages, grants, runtime.blobs, runtime.bus, settings)
+    service = StreamingService(library, packages, grants, runtime.blobs, runtime.bus, requests, settings)
     presets = PresetStore(table)
     renderer = Renderer(RenderStore(table, outbox), library, runtime.blobs, settings)
-    measuring = MeasurementService(measurements, library, runtime.blobs, runtime.bus, settings)
+    measuring = MeasurementService(measurements, library, runtime.blobs, requests, settings)
     limits = RateLimits(runtime.table(LIMITS))
     router = APIRouter()
     router.include_router(routes(service, limits, settings, runtime.settings.public_base()))

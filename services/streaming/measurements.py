@@ -65,30 +65,13 @@ class MeasurementStore:
             return Rejected("not_measurable", f"this song can't be measured: {item['failure']!s}", status=404)
         return None if item is None else _measurement(item)
 
-    async def ask(self, song_id: str, *, again_at: int) -> bool:
-        """Note that a song is to be measured; False where it was noted before and `again_at` (epoch) is not over."""
-        key = _request_key(song_id)
-        try:
-            await self._table.put({"pk": key.pk, "sk": key.sk, "expires_at": again_at}, condition=Absent())
-        except ConditionFailed:
-            return False
-        return True
-
-    async def unask(self, song_id: str) -> None:
-        """Forget that a song is to be measured."""
-        await self._table.delete(_request_key(song_id))
-
     async def delete(self, song_id: str) -> None:
-        """Forget all about a song."""
-        await self._table.batch_write([], [_key(song_id), _request_key(song_id)])
+        """Forget what was measured of a song."""
+        await self._table.delete(_key(song_id))
 
 
 def _key(song_id: str) -> Key:
     return Key(f"song#{song_id}", "measurement")
-
-
-def _request_key(song_id: str) -> Key:
-    return Key(f"song#{song_id}", "measurement-request")
 
 
 def _item(song_id: str, measurement: Measurement) -> Item:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
-
 import structlog
 from anyio import CapacityLimiter
 
 from services.streaming.measurements import Measurement, MeasurementStore, measure
+from services.streaming.requests import Requests
 from services.streaming.settings import StreamingSettings
 from shared.audio.sandbox import SandboxLimits, run_isolated
 from shared.audio.scratch import scratch_folder
 from shared.audio.source import DecodeLimits
 from shared.catalogue import Library
-from shared.errors import Rejected, Unavailable
+from shared.errors import Rejected
 from shared.events import SongEvent, SongMeasurementRequested
-from shared.messaging.bus import EventBus
 from shared.storage.blobs import BlobStore
 
 log = structlog.get_logger()
@@ -31,13 +29,13 @@ class MeasurementService:
         store: MeasurementStore,
         library: Library,
         blobs: BlobStore,
-        bus: EventBus,
+        requests: Requests,
         settings: StreamingSettings,
     ) -> None:
         self._store = store
         self._library = library
         self._blobs = blobs
-        self._bus = bus
+        self._requests = requests
         self._slot = CapacityLimiter(1)
         self._audio_limits = DecodeLimits(max_duration_s=settings.max_song_s)
         self._limits = SandboxLimits(settings.measure_deadline_s, settings.package_memory_bytes)
@@ -56,12 +54,9 @@ class MeasurementService:
         found = await self._store.get(song_id)
         if isinstance(found, Rejected):
             raise found
-        if found is None and await self._store.ask(song_id, again_at=int(time.time()) + ASKED_AGAIN_AFTER_S):
-            try:
-                await self._bus.publish(SongMeasurementRequested(song_id=song_id, revision=song.revision))
-            except Unavailable:
-                await self._store.unask(song_id)
-                raise
+        if found is None:
+            event = SongMeasurementRequested(song_id=song_id, revision=song.revision)
+            await self._requests.ask(event, again_after_s=ASKED_AGAIN_AFTER_S)
         return found
 
     async def on_measurement_requested(self, event: SongMeasurementRequested) -> None:

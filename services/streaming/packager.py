@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from services.streaming.encoder import encode
 from services.streaming.measurements import MeasurementStore
 from services.streaming.package import CONTENT_TYPE, DESCRIPTION, Package, package_of
+from services.streaming.requests import Requests
 from services.streaming.settings import StreamingSettings
 from services.streaming.store import Failure, KeptPackage, PackageStore
 from services.streaming.sweeper import Sweeper
@@ -43,6 +44,7 @@ class Packager:
         library: Library,
         blobs: BlobStore,
         sweeper: Sweeper,
+        requests: Requests,
         settings: StreamingSettings,
     ) -> None:
         self._store = store
@@ -50,6 +52,7 @@ class Packager:
         self._library = library
         self._blobs = blobs
         self._sweeper = sweeper
+        self._requests = requests
         self._settings = settings
         self._slots = CapacityLimiter(settings.package_workers)
         self._audio_limits = DecodeLimits(max_duration_s=settings.max_song_s)
@@ -65,7 +68,7 @@ class Packager:
         """Package a song anew, whether it has a package or not."""
         await self._package(event)
         await self._settle(event)
-        await self._store.unask(event.song_id)
+        await self._requests.done(event)
 
     async def on_song_deleted(self, event: SongEvent) -> None:
         """Take its package from a song that is gone."""

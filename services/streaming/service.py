@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import structlog
 
 from services.streaming.grants import Grant, Grants
+from services.streaming.requests import Requests
 from services.streaming.settings import StreamingSettings
 from services.streaming.store import Failure, KeptPackage, PackageStore
 from shared.catalogue import Library, LibraryEntry
@@ -58,6 +58,7 @@ class StreamingService:
         grants: Grants,
         blobs: BlobStore,
         bus: EventBus,
+        requests: Requests,
         settings: StreamingSettings,
     ) -> None:
         self._library = library
@@ -65,6 +66,7 @@ class StreamingService:
         self._grants = grants
         self._blobs = blobs
         self._bus = bus
+        self._requests = requests
         self._settings = settings
 
     async def play(self, user_id: str, song_id: str) -> Playback:
@@ -117,9 +119,5 @@ class StreamingService:
         if song.owner != owner.user_id and not owner.is_admin:
             raise Rejected("not_yours", "only its owner may have a song packaged again", status=403)
         await self._packages.forget_failure(song_id)
-        if await self._packages.ask(song_id, again_at=int(time.time()) + ASKED_AGAIN_AFTER_S):
-            try:
-                await self._bus.publish(SongPackageRequested(song_id=song_id, revision=song.revision))
-            except Unavailable:
-                await self._packages.unask(song_id)
-                raise
+        event = SongPackageRequested(song_id=song_id, revision=song.revision)
+        await self._requests.ask(event, again_after_s=ASKED_AGAIN_AFTER_S)

@@ -103,19 +103,6 @@ class PackageStore:
         key = _failure_key(song_id)
         await self._table.put({"pk": key.pk, "sk": key.sk, "code": failure.code, "reason": failure.reason})
 
-    async def ask(self, song_id: str, *, again_at: int) -> bool:
-        """Note that a song is to be packaged again; False where that was noted before and `again_at` is not over."""
-        key = _request_key(song_id)
-        try:
-            await self._table.put({"pk": key.pk, "sk": key.sk, "expires_at": again_at}, condition=Absent())
-        except ConditionFailed:
-            return False
-        return True
-
-    async def unask(self, song_id: str) -> None:
-        """Forget that a song is to be packaged again."""
-        await self._table.delete(_request_key(song_id))
-
     async def list_leftover(self, song_id: str, package_id: str, *, in_s: float) -> None:
         """List blobs that are about to be written; they are removed after that time unless the package is kept.
 
@@ -202,10 +189,6 @@ class PackageStore:
 
 def _package_key(song_id: str) -> Key:
     return Key(f"song#{song_id}", "package")
-
-
-def _request_key(song_id: str) -> Key:
-    return Key(f"song#{song_id}", "package-request")
 
 
 def _failure_key(song_id: str) -> Key:

@@ -20,6 +20,7 @@ import soundfile
 from services.streaming.grants import Grants
 from services.streaming.main import build
 from services.streaming.package import DESCRIPTION, Package
+from services.streaming.requests import Requests
 from services.streaming.service import StreamingService
 from services.streaming.settings import StreamingSettings
 from services.streaming.store import LISTENING, PackageStore
@@ -216,8 +217,8 @@ async def test_a_song_that_waits_to_be_packaged_anew_is_not_queued_again(parts: 
     requested: asyncio.Queue[SongPackageRequested] = asyncio.Queue()
     await parts.bus.subscribe(Subscription(SongPackageRequested, requested.put, queue="test.song-package-requested"))
     library, settings = Library(parts.songs), StreamingSettings()
-    grants = Grants(parts.packages.grant_key)
-    service = StreamingService(library, parts.packages, grants, parts.blobs, parts.bus, settings)
+    grants, requests = Grants(parts.packages.grant_key), Requests(parts.runtime.table(LISTENING), parts.bus)
+    service = StreamingService(library, parts.packages, grants, parts.blobs, parts.bus, requests, settings)
     await parts.add_song()
 
     for _ in range(3):
