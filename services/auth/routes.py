@@ -31,6 +31,7 @@ from services.auth.schemas import (
     RoleChange,
     SessionBody,
     SessionList,
+    SignupDoor,
     TokenPair,
     UserBody,
     UserPage,
@@ -59,6 +60,11 @@ def routes(
     router = APIRouter(prefix="/v1/auth", tags=["auth"], responses=PROBLEM_RESPONSES)
 
     # --- To come in ---
+
+    @router.get("/signup")
+    async def signup_door() -> SignupDoor:
+        """Tell who may make an account, before somebody fills in a form."""
+        return SignupDoor(signup=await service.signup())
 
     @router.post("/signup", status_code=201)
     async def sign_up(account: NewAccount, address: Address) -> Account:

@@ -26,6 +26,12 @@ class NewAccount(BaseModel):
     invite: str | None = Field(None, max_length=64, description="The code of an invite, where one is needed.")
 
 
+class SignupDoor(BaseModel):
+    """Who may make an account: everybody, those who are invited, or nobody."""
+
+    signup: Literal["open", "invite", "closed"]
+
+
 class Credentials(BaseModel):
     """Who wants to sign in."""
 

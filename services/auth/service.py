@@ -6,6 +6,7 @@ import secrets
 import time
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Literal
 
 import structlog
 from ulid import ULID
@@ -46,6 +47,10 @@ class AuthService:
         self._settings = settings
 
     # --- Accounts ---
+
+    async def signup(self) -> Literal["open", "invite", "closed"]:
+        """Tell who may make an account: whom the settings let in, and always the first one."""
+        return self._settings.signup if await self._store.has_users() else "open"
 
     async def sign_up(self, username: str, password: str, invite_code: str | None, address: str) -> User:
         """Make an account; the first one of an instance runs it.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
-from services.gateway.schemas import Answer, AnswerPage
+from services.gateway.schemas import Answer, AnswerPage, ClipLimits
 from services.gateway.service import QueryService
 from services.gateway.settings import GatewaySettings
 from shared.errors import Rejected
@@ -66,6 +66,11 @@ def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings)
         """List what you have asked, newest first."""
         queries, following = await service.history(identity.user_id, limit=limit, cursor=cursor)
         return AnswerPage(queries=queries, next_cursor=following)
+
+    @router.get("/limits")
+    async def limits_of_clips(identity: SignedIn) -> ClipLimits:
+        """Tell how large a clip may be, before somebody sends one in vain."""
+        return ClipLimits(max_clip_bytes=settings.max_clip_bytes)
 
     @router.delete("", status_code=204)
     async def clear(identity: SignedIn) -> None:

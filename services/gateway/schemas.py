@@ -21,6 +21,7 @@ class MatchedSong(BaseModel):
     isrc: str | None
     year: int | None
     duration_ms: int
+    has_cover: bool = False
 
 
 class ClipMatch(BaseModel):
@@ -52,6 +53,7 @@ class ClipMatch(BaseModel):
             isrc=song.isrc,
             year=song.year,
             duration_ms=round(song.duration_s * 1000),
+            has_cover=song.cover_key is not None,
         )
         return cls(
             song=named,
@@ -91,3 +93,9 @@ class AnswerPage(BaseModel):
 
     queries: list[Answer]
     next_cursor: str | None
+
+
+class ClipLimits(BaseModel):
+    """What the service takes to recognise."""
+
+    max_clip_bytes: int

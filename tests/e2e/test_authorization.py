@@ -95,6 +95,7 @@ GONE = {"ended": "account_closed"}
 # fmt: off
 ROWS = {
     # --- Accounts ---
+    "GET /v1/auth/signup": Row(OPEN),
     "POST /v1/auth/signup": Row(OPEN, ok=201, json={"username": "{new}", "password": PASSWORD}),
     "POST /v1/auth/login": Row(OPEN, json={"username": "{owner}", "password": PASSWORD}),
     "POST /v1/auth/refresh": Row(OPEN, json={"refresh_token": "{refresh_token}"}),
@@ -159,6 +160,7 @@ ROWS = {
     "GET /v1/songs/{song_id}/renders/{render_id}/picture.svg": Row(SIGNED_IN, reach=SEEN),
     # --- Questions ---
     "GET /v1/queries": Row(SIGNED_IN),
+    "GET /v1/queries/limits": Row(SIGNED_IN),
     "DELETE /v1/queries": Row(SIGNED_IN, "write", ok=204),
     "DELETE /v1/queries/{query_id}": Row(SIGNED_IN, "write", ok=204, path={"query_id": "{unknown}"}),
     "POST /v1/queries": Row(SIGNED_IN, "identify", content=b"no audio, which is answered quickly"),

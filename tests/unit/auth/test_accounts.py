@@ -68,9 +68,11 @@ async def test_an_expired_or_withdrawn_invite_lets_nobody_in(monkeypatch: pytest
 async def test_closed_means_closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TUNESCOUT_AUTH_SIGNUP", "closed")
     async with serve(tmp_path).client() as client:
+        first = (await client.get("/v1/auth/signup")).json()
         admin = bearer(await newcomer(client, "admin"))
         invite = (await client.post("/v1/auth/invites", json={}, headers=admin)).json()
         assert (await sign_up(client, "ada", invite=invite["code"])).json()["code"] == "signup_closed"
+        assert (first, (await client.get("/v1/auth/signup")).json()) == ({"signup": "open"}, {"signup": "closed"})
 
 
 async def test_changing_the_password_ends_all_other_sessions(client: httpx.AsyncClient) -> None:

@@ -23,7 +23,7 @@ export class ProblemError extends Error {
 
   /** Whether the same request may succeed later. */
   get isPassing(): boolean {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return this.code === "unreachable" || this.status === 429 || this.status >= 500;
   }
 }
 
@@ -75,7 +75,8 @@ export function retryAt(response: Response, now = Date.now()): number | null {
   return Number.isNaN(at) ? null : at;
 }
 
-function sentence(text: string): string {
+/** Words as a sentence: a capital at the beginning, a full stop at the end. */
+export function sentence(text: string): string {
   const clean = text.trim();
   if (!clean) return clean;
   const first = clean[0]?.toUpperCase() + clean.slice(1);

@@ -341,7 +341,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Signup Door
+         * @description Tell who may make an account, before somebody fills in a form.
+         */
+        get: operations["signup_door_v1_auth_signup_get"];
         put?: never;
         /**
          * Sign Up
@@ -597,6 +601,26 @@ export interface paths {
          * @description Forget all that you have asked.
          */
         delete: operations["clear_v1_queries_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/queries/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Limits Of Clips
+         * @description Tell how large a clip may be, before somebody sends one in vain.
+         */
+        get: operations["limits_of_clips_v1_queries_limits_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1270,6 +1294,14 @@ export interface components {
             preset: components["schemas"]["PresetBody"];
         };
         /**
+         * ClipLimits
+         * @description What the service takes to recognise.
+         */
+        ClipLimits: {
+            /** Max Clip Bytes */
+            max_clip_bytes: number;
+        };
+        /**
          * ClipMatch
          * @description Which song a clip is from, and where. All times in milliseconds.
          */
@@ -1625,6 +1657,11 @@ export interface components {
             artist: string;
             /** Duration Ms */
             duration_ms: number;
+            /**
+             * Has Cover
+             * @default false
+             */
+            has_cover: boolean;
             /** Id */
             id: string;
             /** Isrc */
@@ -2124,6 +2161,17 @@ export interface components {
         SessionList: {
             /** Sessions */
             sessions: components["schemas"]["SessionBody"][];
+        };
+        /**
+         * SignupDoor
+         * @description Who may make an account: everybody, those who are invited, or nobody.
+         */
+        SignupDoor: {
+            /**
+             * Signup
+             * @enum {string}
+             */
+            signup: "open" | "invite" | "closed";
         };
         /**
          * SingleUpload
@@ -3102,6 +3150,44 @@ export interface operations {
             };
         };
     };
+    signup_door_v1_auth_signup_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignupDoor"];
+                };
+            };
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sign_up_v1_auth_signup_post: {
         parameters: {
             query?: never;
@@ -3926,6 +4012,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Not now; the same request may succeed after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    limits_of_clips_v1_queries_limits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClipLimits"];
+                };
             };
             /** @description Not now; the same request may succeed after `Retry-After` seconds. */
             503: {

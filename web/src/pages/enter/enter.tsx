@@ -1,6 +1,10 @@
 // How does the door look, for those who come back and those who are new?
 import type { ComponentChildren } from "preact";
+import { useLocation } from "preact-iso";
 import { Page } from "../../shell/page";
+import type { Action } from "../../ui/action";
+import { Button } from "../../ui/button";
+import { ProblemNote } from "../../ui/notice";
 import "./enter.css";
 
 export function Enter({ title, children }: { title: string; children: ComponentChildren }) {
@@ -18,6 +22,37 @@ export function Enter({ title, children }: { title: string; children: ComponentC
       </div>
     </div>
   );
+}
+
+interface EnterFormProps {
+  enter: Action<[]>;
+  words: string;
+  children: ComponentChildren;
+}
+
+/** Fields, what is wrong with them, and the button that sends them. */
+export function EnterForm({ enter, words, children }: EnterFormProps) {
+  return (
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void enter.run();
+      }}
+    >
+      {children}
+      <ProblemNote problem={enter.problem} />
+      <Button type="submit" look="primary" isBusy={enter.isBusy}>
+        {words}
+      </Button>
+    </form>
+  );
+}
+
+/** The other door; whoever goes through it comes to the same page afterwards. */
+export function OtherDoor({ path, children }: { path: "/login" | "/signup"; children: ComponentChildren }) {
+  const { to } = useLocation().query;
+  return <a href={to ? `${path}?to=${encodeURIComponent(to)}` : path}>{children}</a>;
 }
 
 /** A wave of sound, drawn from two sines, with a part of it under the looking glass. */

@@ -1,28 +1,17 @@
 // How does somebody come back?
-
 import { useState } from "preact/hooks";
-import { useLocation } from "preact-iso";
 import { logIn } from "../../session/session";
 import { useAction } from "../../ui/action";
-import { Button } from "../../ui/button";
-import { ProblemNote } from "../../ui/notice";
 import { TextField } from "../../ui/text-field";
-import { Enter } from "./enter";
+import { Enter, EnterForm, OtherDoor } from "./enter";
 
 export default function Login() {
-  const { query } = useLocation();
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
   const enter = useAction(() => logIn(username, password));
   return (
     <Enter title="Log in">
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void enter.run();
-        }}
-      >
+      <EnterForm enter={enter} words="Log in">
         <TextField
           label="User name"
           value={username}
@@ -39,13 +28,9 @@ export default function Login() {
           autocomplete="current-password"
           required
         />
-        <ProblemNote problem={enter.problem} />
-        <Button type="submit" look="primary" isBusy={enter.isBusy}>
-          Log in
-        </Button>
-      </form>
+      </EnterForm>
       <p class="soft">
-        New here? <a href={`/signup${query.to ? `?to=${encodeURIComponent(query.to)}` : ""}`}>Make an account</a>
+        New here? <OtherDoor path="/signup">Make an account</OtherDoor>
       </p>
     </Enter>
   );

@@ -1,64 +1,74 @@
 // How does somebody get an account?
-
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { answer, api } from "../../api/client";
 import { signUp } from "../../session/session";
 import { useAction } from "../../ui/action";
-import { Button } from "../../ui/button";
-import { ProblemNote } from "../../ui/notice";
+import { useLoaded } from "../../ui/loaded";
 import { TextField } from "../../ui/text-field";
-import { Enter } from "./enter";
+import { Skeleton } from "../../ui/waiting";
+import { Enter, EnterForm, OtherDoor } from "./enter";
 
 export default function SignUp() {
+  const { value, problem } = useLoaded(() => answer(api.GET("/v1/auth/signup")), []);
+  return (
+    <Enter title="Make an account">
+      {value?.signup === "closed" ? (
+        <p>This place takes no new accounts. Only whoever runs it can change that.</p>
+      ) : value || problem ? (
+        <NewAccount needsInvite={value?.signup === "invite"} />
+      ) : (
+        <Skeleton height="19.5rem" />
+      )}
+      <p class="soft">
+        Been here before? <OtherDoor path="/login">Log in</OtherDoor>
+      </p>
+    </Enter>
+  );
+}
+
+function NewAccount({ needsInvite }: { needsInvite: boolean }) {
   const { query } = useLocation();
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
   const [invite, setInvite] = useState(query.invite ?? "");
   const make = useAction(() => signUp(username, password, invite.trim()));
   const wrong = make.problem?.fields ?? {};
-  // Whether a code is needed only the server knows, and it says so.
-  const asksForInvite = invite !== "" || (make.problem?.code.startsWith("invite") ?? false);
   return (
-    <Enter title="Make an account">
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void make.run();
-        }}
-      >
+    <EnterForm enter={make} words="Make an account">
+      {(needsInvite || query.invite) && (
         <TextField
-          label="User name"
-          value={username}
-          onValue={setUsername}
-          autocomplete="username"
+          label="Invite code"
+          value={invite}
+          onValue={setInvite}
+          autocomplete="off"
           autoCapitalize="none"
-          required
-          error={wrong.username}
+          required={needsInvite}
+          hint="New accounts come by invite here; whoever invites you has the code."
+          error={wrong.invite}
         />
-        <TextField
-          label="Password"
-          type="password"
-          value={password}
-          onValue={setPassword}
-          autocomplete="new-password"
-          minLength={12}
-          maxLength={128}
-          required
-          hint="12 characters or more. A few words that belong together only for you are best."
-          error={wrong.password}
-        />
-        {asksForInvite && (
-          <TextField label="Invite code" value={invite} onValue={setInvite} autocomplete="off" error={wrong.invite} />
-        )}
-        <ProblemNote problem={make.problem} />
-        <Button type="submit" look="primary" isBusy={make.isBusy}>
-          Make an account
-        </Button>
-      </form>
-      <p class="soft">
-        Been here before? <a href={`/login${query.to ? `?to=${encodeURIComponent(query.to)}` : ""}`}>Log in</a>
-      </p>
-    </Enter>
+      )}
+      <TextField
+        label="User name"
+        value={username}
+        onValue={setUsername}
+        autocomplete="username"
+        autoCapitalize="none"
+        required
+        error={wrong.username}
+      />
+      <TextField
+        label="Password"
+        type="password"
+        value={password}
+        onValue={setPassword}
+        autocomplete="new-password"
+        minLength={12}
+        maxLength={128}
+        required
+        hint="12 characters or more. A few words that belong together only for you are best."
+        error={wrong.password}
+      />
+    </EnterForm>
   );
 }

@@ -2,6 +2,7 @@
 
 import { answer, api, type Schemas } from "../../api/client";
 import { Cover } from "../../covers/cover";
+import { clock } from "../../player/clock";
 import { useAction } from "../../ui/action";
 import { Button } from "../../ui/button";
 import { useLoaded } from "../../ui/loaded";
@@ -9,7 +10,7 @@ import { ProblemNote } from "../../ui/notice";
 import type { Answer, Source } from "./listening";
 import { playFrom, playInSync } from "./playing";
 import { Why } from "./why";
-import { byWords, confidenceWords, timeWords, unknownWords } from "./words";
+import { byWords, confidenceWords, unknownWords } from "./words";
 
 type Match = Schemas["ClipMatch"];
 
@@ -28,12 +29,12 @@ export function Found({ answer: said, match, source }: { answer: Answer; match: 
   });
   return (
     <article class="found">
-      <Cover song={value ?? { ...song, has_cover: false }} class="found-cover" />
+      <Cover song={song} class="found-cover" />
       <div class="found-words">
         <h2>{song.title}</h2>
         <p class="found-artist">{byWords(song.artist, song.album)}</p>
         <p class="soft">
-          {timeWords(endedAt === null ? match.offset_ms : match.play_offset_ms)} into the song ·{" "}
+          {clock((endedAt === null ? match.offset_ms : match.play_offset_ms) / 1000)} into the song ·{" "}
           {confidenceWords(match.confidence)}
         </p>
         <div class="row">

@@ -4,7 +4,7 @@
 const CLIP_RATE_HZ = 16_000;
 
 /** The service listens to the first minute; so much of a file holds one, whatever its encoding. */
-const BEGINNING_BYTES = 12 * 1024 * 1024;
+export const BEGINNING_BYTES = 12 * 1024 * 1024;
 
 /** A recording as 16-bit mono WAV at 16 kHz: 32 KB a second. */
 export async function clipOf(samples: Float32Array, sampleRate: number): Promise<Blob> {
@@ -17,7 +17,7 @@ export async function clipOf(samples: Float32Array, sampleRate: number): Promise
 
 /** As much of a file as the service listens to; of MP4 all, for its index may be at its end. */
 export function beginningOf(file: File): Blob {
-  const isMp4 = /\.(m4a|m4b|mp4|mov|aac)$/i.test(file.name) || /mp4|m4a/.test(file.type);
+  const isMp4 = /\.(m4a|m4b|mp4|mov)$/i.test(file.name) || /mp4|m4a/.test(file.type);
   return isMp4 || file.size <= BEGINNING_BYTES ? file : file.slice(0, BEGINNING_BYTES, file.type);
 }
 

@@ -2,15 +2,17 @@
 import { useEffect, useState } from "preact/hooks";
 import { answer, api } from "../../api/client";
 import { Cover } from "../../covers/cover";
+import { clock } from "../../player/clock";
 import { useAction } from "../../ui/action";
 import { Button, IconButton } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
+import { Icon } from "../../ui/icon";
 import { ProblemNote } from "../../ui/notice";
 import { toast } from "../../ui/toast";
 import { songOf } from "./answer";
 import { type Answer, stage } from "./listening";
 import { playFrom } from "./playing";
-import { byWords, confidenceWords, dayWords, timeWords } from "./words";
+import { byWords, confidenceWords, dayWords } from "./words";
 
 export function History() {
   const [asked, setAsked] = useState<readonly Answer[]>([]);
@@ -54,40 +56,7 @@ export function History() {
           <h3 class="asked-day">{day}</h3>
           <ul class="asked-list">
             {answers.map((said) => (
-              <li key={said.query_id}>
-                <time class="asked-time" dateTime={said.asked_at}>
-                  {new Date(said.asked_at).toLocaleTimeString(undefined, { timeStyle: "short" })}
-                </time>
-                {said.match ? (
-                  <Cover song={{ ...said.match.song, has_cover: false }} class="asked-cover" />
-                ) : (
-                  <span class="asked-cover" />
-                )}
-                <span class="asked-words">
-                  <strong class={said.match ? "" : "soft"}>{said.match?.song.title ?? "Not known"}</strong>
-                  {said.match && (
-                    <span class="soft">
-                      {byWords(
-                        said.match.song.artist,
-                        `${timeWords(said.match.offset_ms)} into the song`,
-                        confidenceWords(said.match.confidence),
-                      )}
-                    </span>
-                  )}
-                </span>
-                {said.match && (
-                  <IconButton
-                    icon="play"
-                    label={`Play ${said.match.song.title} from ${timeWords(said.match.offset_ms)}`}
-                    onClick={() => play.run(said)}
-                  />
-                )}
-                <IconButton
-                  icon="close"
-                  label={`Forget ${said.match?.song.title ?? "what was not known"}`}
-                  onClick={() => remove.run(said)}
-                />
-              </li>
+              <Row key={said.query_id} said={said} onPlay={() => play.run(said)} onForget={() => remove.run(said)} />
             ))}
           </ul>
         </section>
@@ -114,6 +83,33 @@ export function History() {
         </Dialog>
       )}
     </section>
+  );
+}
+
+function Row({ said, onPlay, onForget }: { said: Answer; onPlay: () => void; onForget: () => void }) {
+  const { match } = said;
+  const place = match && clock(match.offset_ms / 1000);
+  return (
+    <li>
+      {match ? (
+        <Cover song={match.song} class="asked-cover" />
+      ) : (
+        <span class="asked-cover asked-unknown">
+          <Icon name="recognise" />
+        </span>
+      )}
+      <span class="asked-words">
+        <strong class={match ? "" : "soft"}>{match?.song.title ?? "Not known"}</strong>
+        <span class="soft">
+          <time dateTime={said.asked_at}>
+            {new Date(said.asked_at).toLocaleTimeString(undefined, { timeStyle: "short" })}
+          </time>
+          {match && ` · ${byWords(match.song.artist, `${place} into the song`, confidenceWords(match.confidence))}`}
+        </span>
+      </span>
+      {match && <IconButton icon="play" label={`Play ${match.song.title} from ${place}`} onClick={onPlay} />}
+      <IconButton icon="close" label={`Forget ${match?.song.title ?? "what was not known"}`} onClick={onForget} />
+    </li>
   );
 }
 

@@ -1,8 +1,9 @@
 // What is being recognised now? It goes on while pages change; `listen()` begins, `stop()` ends it.
 import { signal } from "@preact/signals";
 import { answer, api, type Schemas } from "../../api/client";
-import { asProblem, type ProblemError } from "../../api/problems";
-import { beginningOf, clipOf } from "./clip";
+import { asProblem, ProblemError } from "../../api/problems";
+import { bytes } from "../../ui/words";
+import { BEGINNING_BYTES, beginningOf, clipOf } from "./clip";
 import { Microphone, MicrophoneRefused, type Refusal } from "./microphone";
 
 export type Answer = Schemas["Answer"];
@@ -104,12 +105,24 @@ export function recogniseFile(file: File): Promise<void> {
     const source: Source = { from: "file", fileName: file.name, endedAt: null };
     stage.value = { name: "asking", source };
     try {
-      const said = await question(beginningOf(file), signal, null);
+      const said = await question(await fitting(beginningOf(file)), signal, null);
       stage.value = { name: "answered", answer: said, source, loudestDbfs: null };
     } catch (error) {
       throw new Failed(asProblemOf(error, signal), () => recogniseFile(file));
     }
   });
+}
+
+/** A clip, unless it is one of the few that may be too large: said here, because a server that refuses it hangs up. */
+async function fitting(clip: Blob): Promise<Blob> {
+  if (clip.size <= BEGINNING_BYTES) return clip;
+  const { max_clip_bytes } = await answer(api.GET("/v1/queries/limits"));
+  if (clip.size <= max_clip_bytes) return clip;
+  throw new ProblemError(
+    "clip_too_large",
+    413,
+    `Of this kind of file all is needed, and ${bytes(clip.size)} are too many: at most ${bytes(max_clip_bytes)} are taken. Cut out some seconds, or save them as MP3.`,
+  );
 }
 
 /** Stop whatever is under way, or put the answer away. */

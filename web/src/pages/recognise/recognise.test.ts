@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { beginningOf, wav } from "./clip";
 import { levelDbfs } from "./microphone";
 import { placeNowS } from "./playing";
-import { confidenceWords, dayWords, timeWords } from "./words";
+import { confidenceWords, dayWords } from "./words";
 
 test("a clip is a WAV that any decoder reads, and what is too loud is clipped", async () => {
   const clip = new DataView(await wav(new Float32Array([0, 0.5, -1, 2]), 16_000).arrayBuffer());
@@ -37,8 +37,7 @@ test.each([
   expect(confidenceWords(confidence)).toBe(words);
 });
 
-test("times and days are said as people say them", () => {
-  expect([timeWords(67_900), timeWords(3_725_000), timeWords(-300)]).toEqual(["1:07", "1:02:05", "0:00"]);
+test("days are said as people say them", () => {
   const now = new Date(2026, 2, 30, 0, 30);
   expect(dayWords(new Date(2026, 2, 30, 0, 1).toISOString(), now)).toBe("Today");
   expect(dayWords(new Date(2026, 2, 29, 23, 59).toISOString(), now)).toBe("Yesterday");

@@ -46,7 +46,9 @@ export default function Recognise() {
             <Icon name="alert" size={18} /> {processingWords(processing.value)}
           </p>
         )}
-        {now.name === "failed" && <ProblemNote problem={now.problem} onRetry={now.again} />}
+        {now.name === "failed" && (
+          <ProblemNote problem={now.problem} {...(now.problem.isPassing ? { onRetry: now.again } : {})} />
+        )}
         {isUnderWay ? (
           <Button look="quiet" onClick={stop}>
             Cancel

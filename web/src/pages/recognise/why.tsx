@@ -1,6 +1,6 @@
 // Why this song? The marks that the recording and the song have in common, at the same times and pitches.
 import type { Schemas } from "../../api/client";
-import { timeWords } from "./words";
+import { clock } from "../../player/clock";
 
 type Aligned = Schemas["AlignedPeaks"];
 type Peaks = Schemas["Peaks"];
@@ -15,7 +15,7 @@ export function Why({ aligned, offset_ms }: { aligned: Aligned; offset_ms: numbe
   const begin = Math.min(song.times_ms[0] ?? 0, clip.times_ms[0] ?? 0);
   const end = Math.max(song.times_ms.at(-1) ?? 1, clip.times_ms.at(-1) ?? 1, begin + 1);
   const common = song.is_common.filter(Boolean).length;
-  const words = `${common} of ${song.times_ms.length} marks of the song between ${timeWords(begin)} and ${timeWords(end)} are in your recording, at the same pitches, and each ${seconds(offset_ms)} earlier than in the song.`;
+  const words = `${common} of ${song.times_ms.length} marks of the song between ${clock(begin / 1000)} and ${clock(end / 1000)} are in your recording, at the same pitches, and each ${seconds(offset_ms)} earlier than in the song.`;
   return (
     <details class="why">
       <summary>Why this song?</summary>
@@ -26,8 +26,8 @@ export function Why({ aligned, offset_ms }: { aligned: Aligned; offset_ms: numbe
           <p>The song</p>
           <Lane peaks={song} begin={begin} end={end} />
           <p class="why-times">
-            <span>{timeWords(begin)}</span>
-            <span>{timeWords(end)}</span>
+            <span>{clock(begin / 1000)}</span>
+            <span>{clock(end / 1000)}</span>
           </p>
         </div>
         <figcaption>{words}</figcaption>

@@ -1,16 +1,10 @@
 // How are answers said to people?
+import { sentence } from "../../api/problems";
+import { clock } from "../../player/clock";
 import type { Answer } from "./listening";
 import type { Refusal } from "./microphone";
 
 type ClipMatch = NonNullable<Answer["match"]>;
-
-/** A time in a song: "1:07". */
-export function timeWords(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  const padded = (number: number) => String(number).padStart(2, "0");
-  return hours > 0 ? `${hours}:${padded(minutes)}:${padded(rest)}` : `${minutes}:${padded(rest)}`;
-}
 
 /** How sure it is; below 100 % there is always a doubt, so it never rounds up to it. */
 export function confidenceWords(confidence: number): string {
@@ -26,7 +20,7 @@ export function byWords(...said: string[]): string {
 
 /** What was found, in one sentence. */
 export function foundWords({ song, offset_ms, play_offset_ms }: ClipMatch, isLive: boolean): string {
-  return `${[song.title, byWords(song.artist)].filter(Boolean).join(", by ")}, ${timeWords(isLive ? play_offset_ms : offset_ms)} into the song.`;
+  return `${[song.title, byWords(song.artist)].filter(Boolean).join(", by ")}, ${clock((isLive ? play_offset_ms : offset_ms) / 1000)} into the song.`;
 }
 
 export interface Unknown {
@@ -103,8 +97,4 @@ export function dayWords(time: string, now = new Date()): string {
   if (days === 0) return "Today";
   if (days === 1) return "Yesterday";
   return day.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-}
-
-function sentence(text: string): string {
-  return text ? `${text[0]?.toUpperCase()}${text.slice(1)}.` : "";
 }

@@ -47,8 +47,10 @@ export function Intake({ isSmall, input }: { isSmall: boolean; input: { current:
       <div class="intake-words">
         <h2 id="intake">{isSmall ? "More music" : "Bring your music in"}</h2>
         <p class="soft">
-          Drop songs, albums or whole folders anywhere in this window, on any page. They go on while you do something
-          else.
+          <span class="only-with-keyboard">
+            Drop songs, albums or whole folders anywhere in this window, on any page.{" "}
+          </span>
+          Your songs go on while you do something else.
         </p>
       </div>
       <div class="row intake-buttons">

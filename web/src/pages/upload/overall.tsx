@@ -1,9 +1,10 @@
 // How far are all uploads together, and what can be done with all of them?
 import { Button } from "../../ui/button";
 import { Progress } from "../../ui/waiting";
+import { bytes } from "../../ui/words";
 import { type Activity, activity } from "../../uploads/activity";
 import { clearOver, pause, resume, uploads } from "../../uploads/queue";
-import { bytes, timeLeft } from "./words";
+import { timeLeft } from "./words";
 
 export function Overall({ onAskFiles }: { onAskFiles: () => void }) {
   const now = activity.value;

@@ -2,6 +2,7 @@
 import { effect } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { answer, api, type Schemas } from "../../api/client";
+import { clock } from "../../player/clock";
 import { player } from "../../player/store";
 import { Button } from "../../ui/button";
 import { useLoaded } from "../../ui/loaded";
@@ -9,7 +10,6 @@ import { ProblemNote } from "../../ui/notice";
 import { Segmented } from "../../ui/segmented";
 import type { Upload } from "../../uploads/upload";
 import { type Side, SideBySide } from "./side-by-side";
-import { minutes } from "./words";
 
 type Proof = Schemas["DuplicateProof"];
 
@@ -59,8 +59,8 @@ function evidence(proof: Proof): string {
 
 function place(offset_ms: number): string {
   if (Math.abs(offset_ms) < 500) return "its beginning";
-  if (offset_ms < -500) return `${minutes(-offset_ms / 1000)} before it`;
-  return `${minutes(offset_ms / 1000)} of it`;
+  if (offset_ms < -500) return `${clock(-offset_ms / 1000)} before it`;
+  return `${clock(offset_ms / 1000)} of it`;
 }
 
 const SIDES = [
@@ -106,7 +106,7 @@ function Listening({ file, songId, offset_s }: { file: File; songId: string; off
         onValue={(side) => both?.hear(side)}
       />
       <span class="listening-time" aria-hidden="true">
-        {minutes(both?.time_s.value ?? 0)}
+        {clock(both?.time_s.value ?? 0)}
       </span>
     </div>
   );

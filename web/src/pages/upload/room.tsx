@@ -1,8 +1,8 @@
 // How much may one still upload?
 import { answer, api } from "../../api/client";
 import { useLoaded } from "../../ui/loaded";
+import { bytes } from "../../ui/words";
 import { activity } from "../../uploads/activity";
-import { bytes } from "./words";
 
 export function Room() {
   const over = activity.value?.over ?? 0;

@@ -1,15 +1,17 @@
 // Where does one file stand, and what can be done about it?
 import { useId, useState } from "preact/hooks";
+import { sentence } from "../../api/problems";
 import { playSongs } from "../../player/store";
 import { Button, IconButton } from "../../ui/button";
 import { Icon, type IconName } from "../../ui/icon";
 import { Progress } from "../../ui/waiting";
+import { bytes } from "../../ui/words";
 import { cancel, dismiss, pause, regain, resume } from "../../uploads/queue";
 import type { Upload } from "../../uploads/upload";
 import { DuplicateProof } from "./proof";
 import { Steps } from "./steps";
 import { TagForm } from "./tag-form";
-import { bytes, sentence, stateOf } from "./words";
+import { stateOf } from "./words";
 
 interface RowProps {
   upload: Upload;

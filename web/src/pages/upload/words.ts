@@ -1,17 +1,6 @@
-// How are sizes, times and states of uploads said?
+// How are states of uploads said, and how long they take?
+import { bytes } from "../../ui/words";
 import type { Upload } from "../../uploads/upload";
-
-export function bytes(count: number): string {
-  const units = ["bytes", "KB", "MB", "GB", "TB"];
-  const step = count < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(count) / 3));
-  const value = count / 1000 ** step;
-  return `${step > 0 && value < 100 ? value.toFixed(1) : Math.round(value)} ${units[step]}`;
-}
-
-export function minutes(duration_s: number): string {
-  const whole = Math.max(0, Math.round(duration_s));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-}
 
 /** A time to wait for, no more exact than it is known. */
 export function timeLeft(left_s: number): string {
@@ -52,9 +41,4 @@ export function stateOf(upload: Upload): string {
         "Deleted"
       );
   }
-}
-
-export function sentence(words: string): string {
-  const first = (words[0]?.toUpperCase() ?? "") + words.slice(1);
-  return /[.!?]$/.test(first) ? first : `${first}.`;
 }
