@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     )
     metrics_networks: list[IPvAnyNetwork] = Field(
         default_factory=_private_networks,
-        description="Networks whose addresses may read `/metrics`; to all others there is none.",
+        description="Networks whose addresses may read `/metrics`; to all others, and behind proxies, there is none.",
     )
     broker_url: SecretStr | None = Field(None, description="amqp:// URL of RabbitMQ; unset keeps events in memory.")
     tables: TableSettings = Field(default_factory=TableSettings, description="Where items are kept.")

@@ -142,18 +142,21 @@ async def test_nobody_is_led_to_the_host_that_a_request_names(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("address", "status"),
+    ("address", "headers", "status"),
     [
-        ("127.0.0.1", 200),
-        ("10.1.2.3", 200),
-        ("::ffff:10.1.2.3", 200),
-        ("::1", 200),
-        ("192.0.2.7", 404),
-        ("2001:db8::1", 404),
+        ("127.0.0.1", {}, 200),
+        ("10.1.2.3", {}, 200),
+        ("::ffff:10.1.2.3", {}, 200),
+        ("::1", {}, 200),
+        ("192.0.2.7", {}, 404),
+        ("2001:db8::1", {}, 404),
+        ("10.1.2.3", {"X-Forwarded-For": "192.0.2.7"}, 404),  # by a proxy that nobody has named
     ],
 )
-async def test_strangers_do_not_read_how_much_others_do(tmp_path: Path, address: str, status: int) -> None:
+async def test_strangers_do_not_read_how_much_others_do(
+    tmp_path: Path, address: str, headers: dict[str, str], status: int
+) -> None:
     app, _ = served(tmp_path)
     transport = httpx.ASGITransport(app, client=(address, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        assert (await client.get("/metrics")).status_code == status
+        assert (await client.get("/metrics", headers=headers)).status_code == status
