@@ -60,7 +60,9 @@ class Renderer:
         while True:
             found = await self._store.find(song_id, render_id)
             if found is not None and not self._is_dead(found):
-                return await self._renewed(found)
+                if (renewed := await self._renewed(found)) is not None:
+                    return renewed
+                continue
             place = await self._free_place(user_id)
             if found is None:
                 await self._make_room(song_id)
@@ -94,11 +96,12 @@ class Renderer:
             raise TooMany(reason, retry_after_s=RETRY_AFTER_S, code="too_many_renders")
         await self._expire(min(ended, key=lambda one: one.expires_at))
 
-    async def _renewed(self, found: Render) -> Render:
+    async def _renewed(self, found: Render) -> Render | None:
+        """Return a render that stays for its whole life again, or None where it has changed meanwhile."""
         left_s = (datetime.fromisoformat(found.expires_at) - _now()).total_seconds()
         if found.status is not RenderStatus.READY or left_s > 0.95 * self._settings.render_life_s:
             return found
-        return await self._store.change(found, expires_at=self._end_of_life()) or found
+        return await self._store.change(found, expires_at=self._end_of_life())
 
     def _is_dead(self, found: Render) -> bool:
         if found.status is RenderStatus.FAILED:

@@ -221,3 +221,26 @@ async def test_renders_that_nobody_asks_for_any_more_are_removed(
     assert (await listener.get(f"{url}/{made['id']}")).status_code == 404
     again = await finished(listener, await listener.post(url, json={"settings": WARM}))
     assert (again["id"], again["status"]) == (made["id"], "ready")
+
+
+async def test_render_that_is_told_to_be_ready_is_there_though_it_was_about_to_be_removed(
+    listening: Listening, tmp_path: Path
+) -> None:
+    table = SqliteTable(tmp_path / "tables.sqlite", LISTENING)
+    store = RenderStore(table, Outbox(table, LISTENING.indexes[0], MemoryBus(None)))  # nobody hears of them
+    blobs = listening.runtime.blobs
+    renderer = Renderer(store, Library(listening.runtime.table(SONGS)), blobs, StreamingSettings(renders_per_user=50))
+    song = await listening.add_song(music(0.1))
+    for number in range(30):
+        spec = RenderSpec(settings=EqualizerSettings(headroom_db=number + 1), format="mp3")
+        asked = await renderer.ask("me", song, spec)
+        yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+        made = await store.change(asked, status=RenderStatus.READY, expires_at=yesterday)
+        assert made is not None
+        await blobs.put(made.blob_key, b"file", content_type="audio/mpeg")
+
+        told, _ = await asyncio.gather(renderer.ask("me", song, spec), renderer.sweep())
+
+        is_there = await blobs.head(made.blob_key) is not None
+        assert is_there == (told.status is RenderStatus.READY)
+    await table.close()
