@@ -14,11 +14,14 @@ from shared.errors import Rejected
 from shared.runtime.identity import Asking, SignedIn
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
+from shared.runtime.shares import Shares
 
 QUERY_ID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
 """A ULID; in the partition of a person are other things too, which are no questions of theirs."""
 RECEIVE_DEADLINE_S = 60.0
 """How long a clip may take to arrive: meanwhile it holds a place."""
+SHARE_OF_PLACES = 4
+"""Clips of one user that arrive hold one in so many places, however slowly they come."""
 
 _CLIP_BODY = {
     "requestBody": {
@@ -34,6 +37,7 @@ _CLIP_BODY = {
 
 def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings) -> APIRouter:
     """Return the routes under ``/v1/queries``."""
+    arriving = Shares(max(1, settings.max_queries // SHARE_OF_PLACES), "clips", retry_after_s=1.0)
     router = APIRouter(prefix="/v1/queries", tags=["queries"], responses=PROBLEM_RESPONSES)
 
     @router.post("", openapi_extra=_CLIP_BODY)
@@ -52,7 +56,8 @@ def routes(service: QueryService, limits: RateLimits, settings: GatewaySettings)
         """
         await limits.take("identify", identity.user_id, per_minute=settings.questions_per_minute)
         with service.place(deadline_ms):
-            clip = await _read(request, settings.max_clip_bytes)
+            with arriving.place(identity.user_id):
+                clip = await _read(request, settings.max_clip_bytes)
             return await service.identify(
                 identity.user_id, clip, deadline_ms=deadline_ms, replaces=replaces, explain=explain
             )

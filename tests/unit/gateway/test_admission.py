@@ -117,6 +117,26 @@ async def test_question_too_many_is_answered_503_with_the_time_to_come_back(gate
     assert (await client.post("/v1/queries", content=b"clip")).json()["reason"] == "silence"
 
 
+async def test_clips_that_one_user_sends_slowly_leave_places_for_others(gateway: Gateway) -> None:
+    gateway.released.set()
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        begun.set()
+        await ended.wait()
+        yield b"clip"
+
+    slow = asyncio.create_task(gateway.client.post("/v1/queries", content=slowly()))
+    await begun.wait()
+    refused = await gateway.client.post("/v1/queries", content=b"clip")
+    ended.set()
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_clips")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (await slow).status_code == 200
+    assert (await gateway.client.post("/v1/queries", content=b"clip")).status_code == 200
+
+
 async def test_questions_of_one_user_are_limited(gateway: Gateway) -> None:
     gateway.released.set()
 
