@@ -37,10 +37,15 @@ CONNECTIONS = 16
 READ_TIMEOUT_S = 30.0
 DEADLINE_S = 300.0
 BLOCK_BYTES = 1024 * 1024
-CORS_MAX_AGE_S = 3600
 COPY_BYTES = 128 * 1024 * 1024
 """Most that the store copies in one request, so that the answer comes within `READ_TIMEOUT_S`; S3 would allow 5 GiB."""
 
+_CORS = {
+    "AllowedMethods": ["PUT", "GET", "HEAD"],
+    "AllowedHeaders": ["*"],
+    "ExposeHeaders": ["ETag", "Content-Range", "Accept-Ranges"],
+    "MaxAgeSeconds": 3600,
+}
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 
 
@@ -68,12 +73,7 @@ class S3Store:
             if error_code(error) not in _MISSING:
                 raise
             await self._create_bucket()
-        try:
-            await self._call(self._s3.get_bucket_cors, Bucket=self._bucket)
-        except ClientError as error:
-            if error_code(error) != "NoSuchCORSConfiguration":
-                raise
-            await self._call(self._s3.put_bucket_cors, Bucket=self._bucket, CORSConfiguration=self._cors())
+        await self._call(self._let_pages_in)
         await self._call(self._sweep_leftovers)
 
     async def close(self) -> None:  # noqa: D102
@@ -174,15 +174,19 @@ class S3Store:
             if error_code(error) != "BucketAlreadyOwnedByYou":  # another process was faster
                 raise
 
-    def _cors(self) -> dict[str, Any]:
-        rule = {
-            "AllowedOrigins": self._settings.cors_origins,
-            "AllowedMethods": ["PUT", "GET", "HEAD"],
-            "AllowedHeaders": ["*"],
-            "ExposeHeaders": ["ETag", "Content-Range", "Accept-Ranges"],
-            "MaxAgeSeconds": CORS_MAX_AGE_S,
-        }
-        return {"CORSRules": [rule]}
+    def _let_pages_in(self) -> None:
+        """Add a rule for pages of the origins that the bucket does not know; its rules stay."""
+        rules: list[dict[str, Any]] = []
+        try:
+            rules = self._s3.get_bucket_cors(Bucket=self._bucket)["CORSRules"]
+        except ClientError as error:
+            if error_code(error) != "NoSuchCORSConfiguration":
+                raise
+        known = {origin for rule in rules for origin in rule["AllowedOrigins"]}
+        new = [origin for origin in self._settings.cors_origins if known.isdisjoint({origin, "*"})]
+        if new:
+            added = {"CORSRules": [*rules, _CORS | {"AllowedOrigins": new}]}
+            self._s3.put_bucket_cors(Bucket=self._bucket, CORSConfiguration=added)
 
     def _sweep_leftovers(self) -> None:
         """Have the store remove what nobody finished; ours sweeps too, so that a store without such rules will do."""

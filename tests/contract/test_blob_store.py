@@ -600,6 +600,20 @@ class TestS3:
         for store in stores:
             await store.close()
 
+    async def test_a_bucket_lets_in_pages_of_origins_that_were_named_later_too(
+        self, settings: BlobSettings, client: httpx.AsyncClient, key: str
+    ) -> None:
+        origins = [ORIGIN, "https://later.example"]
+        for number in (1, 2, 2, 1):
+            store = S3Store(settings.model_copy(update={"cors_origins": origins[:number]}))
+            await store.open()
+            upload = await store.sign_put(key, size_bytes=4, content_type="audio/flac", valid_s=60)
+            await store.close()
+        for origin in origins:
+            asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+            preflight = await client.options(upload.url, headers=asked)
+            assert preflight.headers["access-control-allow-origin"] == origin
+
     async def test_the_bucket_sweeps_leftovers_by_itself_unless_its_owner_has_rules(
         self, settings: BlobSettings, key: str
     ) -> None:
