@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -49,7 +49,8 @@ def build(settings: Settings, names: Sequence[str]) -> tuple[Runtime, list[Servi
 
 
 def _build_one(name: str, runtime: Runtime) -> ServiceApp:
-    return cast("ServiceApp", import_module(f"services.{name}.main").build(runtime))
+    with _explained():
+        return cast("ServiceApp", import_module(f"services.{name}.main").build(runtime))
 
 
 def application(settings: Settings, names: Sequence[str]) -> tuple[FastAPI, Process]:
@@ -103,15 +104,24 @@ def run(names: Sequence[str]) -> None:
 
 
 def _settings(*, is_gateway: bool) -> Settings:
-    try:
+    with _explained():
         settings = Settings()
+    refuse_exposure(settings, os.environ, is_gateway=is_gateway)
+    return settings
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn wrong settings into a sentence that names them, and shows no value."""
+    try:
+        yield
     except ValidationError as error:
-        wrong = {f"TUNESCOUT_{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()}
+        service = error.title.removesuffix("Settings").upper()  # `AuthSettings` are TUNESCOUT_AUTH_...
+        prefix = f"TUNESCOUT_{service}_" if service else "TUNESCOUT_"
+        wrong = {f"{prefix}{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()}
         raise SystemExit("; ".join(sorted(wrong))) from None
     except SettingsError as error:
         raise SystemExit(str(error)) from None
-    refuse_exposure(settings, os.environ, is_gateway=is_gateway)
-    return settings
 
 
 async def declare() -> None:

@@ -81,8 +81,20 @@ def test_secrets_that_compose_draws_are_let_in() -> None:
     refuse_exposure(settings, {"AWS_SECRET_ACCESS_KEY": values["S3_SECRET_KEY"]}, is_gateway=True)
 
 
-@pytest.mark.parametrize("wrong", [{}, {"TUNESCOUT_PORT": "hunter2", "TUNESCOUT_ENVIRONMENT": "local"}])
-def test_a_process_that_refuses_to_start_tells_why_and_no_secret(wrong: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("named", "wrong"),
+    [
+        ("TUNESCOUT_BROKER_URL", {}),
+        ("TUNESCOUT_PORT", {"TUNESCOUT_PORT": "hunter2", "TUNESCOUT_ENVIRONMENT": "local"}),
+        (
+            "TUNESCOUT_GATEWAY_MAX_QUERIES",
+            {"TUNESCOUT_GATEWAY_MAX_QUERIES": "hunter2", "TUNESCOUT_ENVIRONMENT": "local"},
+        ),
+    ],
+)
+def test_a_process_that_refuses_to_start_tells_why_and_no_secret(
+    named: str, wrong: dict[str, str], tmp_path: Path
+) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("TUNESCOUT_", "AWS_"))},
         "PYTHONPATH": str(ROOT),
@@ -97,7 +109,7 @@ def test_a_process_that_refuses_to_start_tells_why_and_no_secret(wrong: dict[str
     )
 
     assert ended.returncode != 0
-    assert ("TUNESCOUT_PORT" if wrong else "TUNESCOUT_BROKER_URL") in ended.stderr
+    assert named in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "hunter2" not in ended.stdout + ended.stderr
 
