@@ -11,13 +11,10 @@ import argparse
 import asyncio
 import json
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +22,7 @@ import httpx
 import numpy as np
 from ulid import ULID
 
-from deploy.local.ports import free_block
-from deploy.local.process import Process
+from deploy.local.one_process import OneProcess
 from services.ingest.listing import relist, word_keys
 from services.ingest.songs import Change, Song, Status
 from services.ingest.store import song_item
@@ -39,30 +35,11 @@ from shared.storage.tables import Item, Put
 SOMEBODY_ELSE = "somebody-else"
 FORMAT = AudioFormat(container="flac", codec="flac", sample_rate_hz=44_100, channels=2)
 SONGS_AT_ONCE = 2000
+# fmt: off
 CONSONANTS = (
-    "b",
-    "br",
-    "c",
-    "cl",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "g",
-    "gr",
-    "h",
-    "j",
-    "k",
-    "l",
-    "m",
-    "n",
-    "p",
-    "r",
-    "s",
-    "t",
-    "v",
-    "z",
+    "b", "br", "c", "cl", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z",
 )
+# fmt: on
 PAGE = 50
 DEEP_PAGES = 40
 ACCOUNT = {"username": "browser", "password": "a library to browse"}
@@ -196,44 +173,19 @@ class Browser:
         }
 
 
-def serve(folder: Path, port: int) -> Process:
-    """Return a service in one process, with its data in a folder."""
-
-    def answers() -> bool:
-        with closing(HTTPConnection("127.0.0.1", port, timeout=2)) as connection:
-            try:
-                connection.request("GET", "/ready")
-                return connection.getresponse().status == 200
-            except (OSError, HTTPException):
-                return False
-
-    return Process(
-        "service",
-        [sys.executable, "-m", "services"],
-        folder,
-        is_ready=answers,
-        environment={
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-            "TUNESCOUT_DATA_DIR": str(folder / "data"),
-            "TUNESCOUT_PORT": str(port),
-        },
-        deadline_s=90,
-    )
-
-
-def measure(folder: Path, port: int, songs: int, rounds: int, seed: int) -> dict[str, Any]:
+def measure(folder: Path, songs: int, rounds: int, seed: int) -> dict[str, Any]:
     """Start a service, fill it, and browse."""
-    service = serve(folder, port)
+    service = OneProcess(folder)
     service.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+        with httpx.Client(base_url=service.url, timeout=60) as http:
             http.post("/v1/auth/signup", json=ACCOUNT).raise_for_status()
             tokens = http.post("/v1/auth/login", json=ACCOUNT).raise_for_status().json()
             http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
             user_id = http.get("/v1/auth/me").raise_for_status().json()["user_id"]
             began_s = time.perf_counter()
             library = list(made_up(songs, user_id, seed))
-            asyncio.run(fill(folder / "data", library))
+            asyncio.run(fill(service.data, library))
             filled_s = time.perf_counter() - began_s
             browser = Browser(http, library, seed)
             browser.browse(rounds)
@@ -248,11 +200,10 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=40, help="songs that are searched for")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--base-port", type=int, default=None)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tunescout-library-") as folder:
-        figures = measure(Path(folder), args.base_port or free_block(1), args.songs, args.rounds, args.seed)
+        figures = measure(Path(folder), args.songs, args.rounds, args.seed)
     print(f"{figures['songs']} songs, filled in {figures['filled_s']} s")
     for kind, one in figures["kinds"].items():
         print(f"{kind:32} " + "  ".join(f"{name} {value:8}" for name, value in one.items()))

@@ -18,9 +18,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,7 @@ import httpx
 
 from bench.contract_world import PASSWORD, ROLES, Role, World, made
 from deploy.local.cache import REPOSITORY
-from deploy.local.ports import free_block
-from deploy.local.process import Process
+from deploy.local.one_process import OneProcess
 from deploy.local.stack import Stack
 
 PHASES = "examples,coverage,fuzzing,stateful"
@@ -58,26 +56,10 @@ SETTINGS = {
 @contextmanager
 def one_process(folder: Path) -> Iterator[tuple[str, Path | None]]:
     """Run everything in one process; yield its URL and its data folder."""
-    port = free_block(1)
-
-    def is_ready() -> bool:
-        with closing(HTTPConnection("127.0.0.1", port, timeout=2)) as connection:
-            try:
-                connection.request("GET", "/ready")
-                return connection.getresponse().status == httpx.codes.OK
-            except (OSError, HTTPException):
-                return False
-
-    environment = {
-        "PYTHONPATH": str(REPOSITORY),
-        "TUNESCOUT_DATA_DIR": str(folder / "data"),
-        "TUNESCOUT_PORT": str(port),
-    }
-    command = [sys.executable, "-m", "services"]
-    process = Process("one-process", command, folder, is_ready=is_ready, environment=environment, deadline_s=120)
+    process = OneProcess(folder)
     process.start()
     try:
-        yield f"http://127.0.0.1:{port}", folder / "data"
+        yield process.url, process.data
     finally:
         process.kill()
 

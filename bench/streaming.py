@@ -14,7 +14,6 @@ import resource
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +25,7 @@ import httpx
 import numpy as np
 import soundfile
 
-from deploy.local.ports import free_block
+from deploy.local.one_process import OneProcess
 from deploy.local.process import Process
 from deploy.local.stack import Stack
 from services.streaming.encoder import BIT_RATES_KBPS, SEGMENT_S, encode, package_rate_hz
@@ -151,25 +150,12 @@ async def running(stack: bool) -> AsyncIterator[tuple[str, list[Process]]]:
             finally:
                 await asyncio.to_thread(many.kill)
             return
-        port = free_block(1)
-        url = f"http://127.0.0.1:{port}"
-        environment = {"TUNESCOUT_DATA_DIR": str(Path(name) / "data"), "TUNESCOUT_PORT": str(port)}
-        command = [sys.executable, "-m", "services"]
-        one = Process(
-            "one", command, Path(name), is_ready=lambda: _is_ready(url), environment=environment, deadline_s=120
-        )
+        one = OneProcess(Path(name))
         await asyncio.to_thread(one.start)
         try:
-            yield url, [one]
+            yield one.url, [one]
         finally:
             one.kill()
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/ready", timeout=2).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
 
 
 async def packaged_song(url: str, folder: Path) -> str:

@@ -10,9 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from itertools import product
 from pathlib import Path
 from string import ascii_lowercase
@@ -20,7 +17,7 @@ from typing import Protocol
 
 from deploy.local.cache import REPOSITORY
 from deploy.local.dynamodb import Ministack, Roto
-from deploy.local.ports import free_block
+from deploy.local.ports import answers, free_block
 from deploy.local.process import Process, StartFailed
 from deploy.local.rabbitmq import RabbitMQ
 from deploy.local.seaweedfs import SeaweedFS
@@ -196,7 +193,7 @@ class Stack:
             name,
             [sys.executable, "-m", "services", kind],
             folder,
-            is_ready=lambda: _is_ready(port),
+            is_ready=lambda: answers(port, "/ready"),
             environment={
                 **self.settings,
                 **own,
@@ -248,15 +245,6 @@ def _at_once(actions: Iterable[Callable[[], None]]) -> None:
         futures = [pool.submit(action) for action in actions]
     for future in futures:
         future.result()
-
-
-def _is_ready(port: int) -> bool:
-    with closing(HTTPConnection("127.0.0.1", port, timeout=2.0)) as connection:
-        try:
-            connection.request("GET", "/ready")
-            return connection.getresponse().status == HTTPStatus.OK
-        except (OSError, HTTPException):
-            return False
 
 
 def _credentials(folder: Path) -> tuple[str, str]:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
 
-from deploy.local.ports import free_block
-from deploy.local.process import Process
+from deploy.local.one_process import OneProcess
 from deploy.local.stack import Stack
 from tests.e2e.visitor import open_browser
 from tunescout.client import Client
 from tunescout.session import Account
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -28,36 +22,6 @@ def packaging_on_demand() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNESCOUT_STREAMING_PACKAGE_NEW_SONGS", "false")
         yield
-
-
-class OneProcess(Process):
-    """Everything in one process, in a data folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_block(1)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.folder = folder
-        super().__init__(
-            "one-process",
-            [sys.executable, "-m", "services"],
-            folder,
-            is_ready=self._answers,
-            environment={
-                "PYTHONPATH": str(REPOSITORY),
-                "TMPDIR": str(folder),
-                "TUNESCOUT_DATA_DIR": str(folder / "data"),
-                "TUNESCOUT_PORT": str(self.port),
-            },
-            deadline_s=90,
-        )
-
-    def _answers(self) -> bool:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=2)) as connection:
-            try:
-                connection.request("GET", "/ready")
-                return connection.getresponse().status == 200
-            except (OSError, HTTPException):
-                return False
 
 
 @pytest.fixture(scope="package")

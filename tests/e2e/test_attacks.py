@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from deploy.local.one_process import OneProcess
 from deploy.local.stack import Stack
-from tests.e2e.conftest import OneProcess, new_client
+from tests.e2e.conftest import new_client
 from tests.e2e.music import noisy_clip, song, write
 from tests.e2e.test_main_job import upload, upload_one
 from tunescout.answers import Song

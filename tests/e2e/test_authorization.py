@@ -18,11 +18,11 @@ import pytest
 from starlette.routing import BaseRoute, Route
 from ulid import ULID
 
+from deploy.local.one_process import OneProcess
 from services.auth.keys import FILE_NAME, SigningKeys, rotated
 from services.hosting import SERVICES, application, openapi
 from shared.runtime.identity import Identity
 from shared.runtime.settings import Settings
-from tests.e2e.conftest import OneProcess
 from tests.e2e.music import SAMPLE_RATE_HZ, write
 from tunescout.synthesis import tune
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.one_process import OneProcess
 from deploy.local.process import Process
 from deploy.local.stack import Server, Stack
-from tests.e2e.conftest import OneProcess, new_client
+from tests.e2e.conftest import new_client
 from tests.e2e.music import noisy_clip, song, write
 from tunescout.answers import Song
 from tunescout.client import Client

@@ -13,8 +13,9 @@ import pytest
 import soundfile
 from scipy.signal import sosfilt
 
+from deploy.local.one_process import OneProcess
 from shared.errors import Rejected
-from tests.e2e.conftest import OneProcess, new_client
+from tests.e2e.conftest import new_client
 from tests.e2e.music import SAMPLE_RATE_HZ, SONG_S, song, write
 from tests.e2e.test_main_job import upload_one
 from tunescout.client import Client

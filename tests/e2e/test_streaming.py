@@ -19,9 +19,10 @@ from playwright.async_api import Browser, async_playwright
 
 from deploy.local.chromium import chromium
 from deploy.local.node import node_modules
+from deploy.local.one_process import OneProcess
 from deploy.local.stack import Stack
 from tests.conftest import PLAYERS
-from tests.e2e.conftest import OneProcess, new_client
+from tests.e2e.conftest import new_client
 from tests.e2e.test_main_job import upload_one
 from tunescout.client import Client
 from tunescout.synthesis import tune

@@ -6,17 +6,13 @@ import asyncio
 import contextlib
 import json
 import secrets
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from deploy.local.ports import free_block
-from deploy.local.process import Process
+from deploy.local.one_process import OneProcess
 
-REPOSITORY = Path(__file__).parents[2]
 FIVE_GB = 5_000_000_000
 # The program with shorter deadlines than it has: what is tested is that they are kept, not how long they are.
 HASTY = """
@@ -28,54 +24,29 @@ run([])
 """
 
 
-class Door(Process):
-    """One process with all services, which believes no proxy but one."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_block(1)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.data = folder / "data"
-        super().__init__(
-            "door",
-            [sys.executable, "-c", HASTY],
-            folder,
-            is_ready=self._answers,
-            environment={
-                "PYTHONPATH": str(REPOSITORY),
-                "TUNESCOUT_DATA_DIR": str(self.data),
-                "TUNESCOUT_PORT": str(self.port),
-                "TUNESCOUT_TRUSTED_PROXIES": '["127.0.0.2"]',
-                "TUNESCOUT_CORS_ORIGINS": '["https://music.example"]',
-            },
-            deadline_s=60,
-        )
-
-    def _answers(self) -> bool:
-        try:
-            return (
-                httpx.get(f"{self.url}/live").status_code == 200
-            )  # the door stands open before all behind it is ready
-        except httpx.TransportError:
-            return False
-
-
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    process = Door(tmp_path_factory.mktemp("door"))
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
+    """One process that believes no proxy but one."""
+    settings = {
+        "TUNESCOUT_TRUSTED_PROXIES": '["127.0.0.2"]',
+        "TUNESCOUT_CORS_ORIGINS": '["https://music.example"]',
+    }
+    folder = tmp_path_factory.mktemp("door")
+    process = OneProcess(folder, environment=settings, program=("-c", HASTY), probe="/live")
     process.start()
     yield process
     process.kill()
 
 
 @pytest.fixture(scope="module")
-def token(door: Door) -> str:
+def token(door: OneProcess) -> str:
     account = {"username": f"listener-{secrets.token_hex(4)}", "password": secrets.token_urlsafe(16)}
     httpx.post(f"{door.url}/v1/auth/signup", json=account).raise_for_status()
     answer = httpx.post(f"{door.url}/v1/auth/login", json=account).raise_for_status()
     return str(answer.json()["access_token"])
 
 
-async def spoken(door: Door, *sent: bytes, drip: bytes = b"", patience_s: float = 20.0) -> bytes:
+async def spoken(door: OneProcess, *sent: bytes, drip: bytes = b"", patience_s: float = 20.0) -> bytes:
     """Say something, then a byte now and then, and return all that is heard until the other side ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     hearing = asyncio.create_task(reader.read(-1))
@@ -103,7 +74,7 @@ def status_and_problem(answer: bytes) -> tuple[int, dict[str, object]]:
 
 
 @pytest.mark.parametrize("path", ["/v1/auth/login", "/v1/queries", "/v1/songs", "/nothing", "/live"])
-async def test_five_gigabytes_are_refused_before_they_are_sent(door: Door, path: str) -> None:
+async def test_five_gigabytes_are_refused_before_they_are_sent(door: OneProcess, path: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {FIVE_GB}\r\n\r\n"
 
     status, problem = status_and_problem(await spoken(door, head.encode()))
@@ -111,7 +82,9 @@ async def test_five_gigabytes_are_refused_before_they_are_sent(door: Door, path:
     assert (status, problem["code"]) == (413, "body_too_large")
 
 
-async def test_upload_of_another_size_than_the_signed_one_is_refused_before_it_is_sent(door: Door, token: str) -> None:
+async def test_upload_of_another_size_than_the_signed_one_is_refused_before_it_is_sent(
+    door: OneProcess, token: str
+) -> None:
     url = httpx.URL(signed_upload(door, token))
     head = (
         f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: a\r\nContent-Type: audio/wav\r\nContent-Length: {FIVE_GB}\r\n"
@@ -133,7 +106,9 @@ async def test_upload_of_another_size_than_the_signed_one_is_refused_before_it_i
         (b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 20_000, 431),
     ],
 )
-async def test_what_is_no_sound_request_is_answered_with_a_problem(door: Door, sent: bytes, expected: int) -> None:
+async def test_what_is_no_sound_request_is_answered_with_a_problem(
+    door: OneProcess, sent: bytes, expected: int
+) -> None:
     status, problem = status_and_problem(await spoken(door, sent))
 
     assert status == problem["status"] == expected
@@ -151,7 +126,7 @@ async def test_what_is_no_sound_request_is_answered_with_a_problem(door: Door, s
     ],
 )
 async def test_every_wrong_request_is_answered_with_a_problem(
-    door: Door, method: str, path: str, body: bytes, expected: int
+    door: OneProcess, method: str, path: str, body: bytes, expected: int
 ) -> None:
     async with httpx.AsyncClient(base_url=door.url) as client:
         answer = await client.request(method, path, content=body, headers={"Content-Type": "application/json"})
@@ -163,7 +138,7 @@ async def test_every_wrong_request_is_answered_with_a_problem(
 
 
 @pytest.mark.parametrize("path", ["/live", "/metrics", "/nothing", "/v1/songs", "/openapi.json", "/blobs/songs/x"])
-def test_every_answer_protects_whoever_uses_a_browser(door: Door, path: str) -> None:
+def test_every_answer_protects_whoever_uses_a_browser(door: OneProcess, path: str) -> None:
     headers = httpx.get(door.url + path).headers
 
     assert "default-src 'none'" in headers["content-security-policy"]
@@ -174,7 +149,7 @@ def test_every_answer_protects_whoever_uses_a_browser(door: Door, path: str) -> 
     assert "strict-transport-security" not in headers  # this process is reached by http
 
 
-def test_pages_of_other_origins_are_let_in_only_by_name(door: Door) -> None:
+def test_pages_of_other_origins_are_let_in_only_by_name(door: OneProcess) -> None:
     def preflight(origin: str) -> httpx.Response:
         asked = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization"}
         return httpx.options(f"{door.url}/v1/songs/x", headers={"Origin": origin, **asked})
@@ -188,7 +163,7 @@ def test_pages_of_other_origins_are_let_in_only_by_name(door: Door) -> None:
     assert "access-control-allow-credentials" not in named.headers
 
 
-def test_only_a_proxy_that_is_believed_names_requests(door: Door) -> None:
+def test_only_a_proxy_that_is_believed_names_requests(door: OneProcess) -> None:
     given = {"X-Request-Id": "from-the-outside-1"}
     as_proxy = httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2"))
 
@@ -198,7 +173,7 @@ def test_only_a_proxy_that_is_believed_names_requests(door: Door) -> None:
     as_proxy.close()
 
 
-async def test_slow_clients_are_sent_away_and_hold_up_nobody(door: Door, token: str) -> None:
+async def test_slow_clients_are_sent_away_and_hold_up_nobody(door: OneProcess, token: str) -> None:
     upload = httpx.URL(signed_upload(door, token)).raw_path
     slow = {
         "head": b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: ",
@@ -219,7 +194,7 @@ async def test_slow_clients_are_sent_away_and_hold_up_nobody(door: Door, token: 
     assert not list((door.data / "audio" / "incoming").iterdir())
 
 
-async def test_answers_wait_for_nobody_who_does_not_read_them(door: Door) -> None:
+async def test_answers_wait_for_nobody_who_does_not_read_them(door: OneProcess) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", door.port, limit=1024)
     writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 500)  # much more than the system keeps for us
 
@@ -231,7 +206,7 @@ async def test_answers_wait_for_nobody_who_does_not_read_them(door: Door) -> Non
         await writer.wait_closed()
 
 
-async def test_one_address_holds_no_more_than_its_share_of_connections(door: Door) -> None:
+async def test_one_address_holds_no_more_than_its_share_of_connections(door: OneProcess) -> None:
     ends = await asyncio.gather(*(spoken(door) for _ in range(100)))
 
     refused = [end for end in ends if end.startswith(b"HTTP/1.1 429")]
@@ -241,13 +216,13 @@ async def test_one_address_holds_no_more_than_its_share_of_connections(door: Doo
         assert (await client.get("/live")).status_code == 200
 
 
-def signed_upload(door: Door, token: str) -> str:
+def signed_upload(door: OneProcess, token: str) -> str:
     song = {"file_name": "../../etc/passwd", "size_bytes": 50_000, "content_type": "audio/wav"}
     answer = httpx.post(f"{door.url}/v1/songs", json=song, headers={"Authorization": f"Bearer {token}"})
     return str(answer.raise_for_status().json()["upload"]["request"]["url"])
 
 
-async def test_one_user_listens_to_no_more_than_their_share_of_streams(door: Door, token: str) -> None:
+async def test_one_user_listens_to_no_more_than_their_share_of_streams(door: OneProcess, token: str) -> None:
     async with httpx.AsyncClient(base_url=door.url, headers={"Authorization": f"Bearer {token}"}) as client:
         song = (await client.post("/v1/songs", json={"file_name": "a.wav", "size_bytes": 5})).json()["song"]["id"]
         async with contextlib.AsyncExitStack() as open_streams:
