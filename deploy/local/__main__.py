@@ -81,7 +81,6 @@ def down(folder: Folder = FOLDER) -> None:
 def servers(folder: Folder = REPOSITORY / "var" / "servers", base_port: BasePort = None) -> None:
     """Start RabbitMQ, S3 and DynamoDB only, print the settings that lead to them, and stay until Ctrl-C."""
     stack = _made(folder, base_port, 1, 1)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         stack.start_servers()
         for name, value in stack.settings.items():
@@ -96,6 +95,7 @@ def servers(folder: Folder = REPOSITORY / "var" / "servers", base_port: BasePort
 
 
 def _made(folder: Path, base_port: int | None, shards: int, replicas: int) -> Stack:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else what was started so far would stay
     try:
         return Stack(folder, base_port, shards, replicas)
     except (StartFailed, ValueError) as why:
