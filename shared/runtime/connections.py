@@ -130,10 +130,11 @@ class Connection(H11Protocol):
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         """Have a request answered; an answer that breaks off ends the connection, which tells the client."""
+        cycle = self.cycle  # of this request: the next one may begin before the application is done with this one
         with contextlib.suppress(asyncio.CancelledError):  # the process stops, as the log says
             await self._application(scope, receive, send)
-        if self.cycle.response_started and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # else the server would call it a bug; whoever broke it off has said why
+        if cycle.response_started and not cycle.response_complete:
+            cycle.disconnected = True  # else the server would call it a bug; whoever broke it off has said why
             self.transport.close()
 
     def _look(self) -> None:
