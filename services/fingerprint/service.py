@@ -90,7 +90,7 @@ class FingerprintService:
     async def _fetch_song(self, event: SongUploaded, path: Path) -> None:
         await self._blobs.download(event.blob_key, path)
         if await asyncio.to_thread(_sha256, path) != event.content_sha256:
-            # The signed URL was used once more. The song would claim bytes that it does not consist of.
+            # The song would claim bytes that it does not consist of.
             raise Rejected("content_changed", "the file was replaced by another one after the upload was completed")
 
     async def _fingerprint(self, event: SongUploaded, path: Path) -> SongFingerprinted:

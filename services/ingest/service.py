@@ -334,6 +334,9 @@ class IngestService:
             log.info("song.fingerprinted", song_id=song.song_id, duration_s=event.duration_s)
         if song.status is Status.FINGERPRINTED:
             await self._decision.decide(song.song_id, self.refuse_duplicate)
+        elif song.status is Status.DELETED:  # its fingerprint and cover may have come behind the word to remove them
+            after = song.revised()
+            await self._store.change(song, after, [SongDeleted(song_id=song.song_id, revision=after.revision)])
 
     async def on_song_fingerprint_failed(self, event: SongFingerprintFailed) -> None:
         """Tell the owner why the upload can't become a song."""

@@ -16,6 +16,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.songs import Status
 from shared.errors import Rejected
 from shared.events import SongDeleted, Tags
+from shared.messaging.bus import Subscription
 from shared.storage.blobs import SignedRequest
 from shared.storage.files import FolderStore
 from tests.unit.ingest.instance import Ingest, person
@@ -139,3 +140,16 @@ async def test_no_bytes_stay_of_a_song_that_is_deleted_while_it_is_completed(tmp
         with pytest.raises(Rejected, match="there is no song"):
             await completing
         assert [await blobs.head(key) for key in (song.upload_key, song.blob_key)] == [None, None]
+
+
+async def test_what_is_stored_of_a_song_after_it_was_deleted_is_removed_again(ingest: Ingest) -> None:
+    deleted: asyncio.Queue[SongDeleted] = asyncio.Queue()
+    await ingest.bus.subscribe(Subscription(SongDeleted, deleted.put, queue="test.song-deleted"))
+    song = await ingest.upload("ada")
+    await ingest.service.delete(person("ada"), song.song_id)
+    await deleted.get()
+
+    assert (await ingest.fingerprint(song.song_id)).status is Status.DELETED
+
+    async with asyncio.timeout(10):
+        assert (await deleted.get()).song_id == song.song_id
