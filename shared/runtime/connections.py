@@ -120,6 +120,10 @@ class Connection(H11Protocol):
             self._stall.cancel()
             self._stall = None
 
+    def _should_upgrade(self) -> bool:
+        """Offer no other protocol; the server would advise, in the log, to install one whenever a client asks."""
+        return False
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request of HTTP/1.1."""
         status = getattr(sys.exception(), "error_status_hint", 400)

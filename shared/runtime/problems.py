@@ -109,6 +109,8 @@ def install_problem_handlers(app: FastAPI) -> None:
         answer = problem(request, error.status, error.code, error.reason)
         if isinstance(error, TooMany):
             answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2
         return answer
 
     @app.exception_handler(Unavailable)
