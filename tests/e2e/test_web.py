@@ -95,6 +95,18 @@ async def test_account_ends_with_its_password_and_nothing_else(visitor: Visitor)
     await expect(heading(page, "Log in")).to_be_visible()
 
 
+async def test_page_that_does_not_arrive_says_so_and_comes_when_it_is_loaded_again(visitor: Visitor) -> None:
+    page = await visitor.open()
+    await sign_up(page)
+    await visitor.context.route("**/assets/account-*.js", lambda route: route.abort())
+    await page.get_by_role("link", name="Account").click()
+    await expect(heading(page, "Not loaded")).to_be_visible()
+    visitor.complaints.clear()  # browsers complain about what is lost
+    await visitor.context.unroute_all()
+    await page.get_by_role("button", name="Load it again").click()
+    await expect(heading(page, "Account")).to_be_visible()
+
+
 @pytest.mark.parametrize("url", [pytest.param("one_process", marks=pytest.mark.core), "stack"], indirect=True)
 async def test_page_has_no_barrier_and_no_scrolling_sideways_in_any_size_or_light(browser: Browser, url: str) -> None:
     # Axe is added as a script.

@@ -5,12 +5,22 @@ import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } fro
 import { exec } from "preact-iso/router";
 import { asProblem } from "./api/problems";
 import { NotFound } from "./pages/not-found";
-import { routes } from "./routes";
+import NotLoaded from "./pages/not-loaded";
+import { type PageEntry, routes } from "./routes";
 import { state } from "./session/session";
 import { PageSkeleton, Unreachable } from "./shell/page";
 import { Shell } from "./shell/shell";
 
-const contents = routes.map(({ path, load }) => ({ path, component: lazy(load) }));
+const contents = routes.map(({ path, load }) => ({ path, component: lazy(orNotLoaded(load)) }));
+
+/** A page that does not come leaves words and a way out, and not an empty window. */
+function orNotLoaded(load: PageEntry["load"]): PageEntry["load"] {
+  return () =>
+    load().catch((error) => {
+      reportError(error);
+      return { default: NotLoaded };
+    });
+}
 
 export function App() {
   return (
