@@ -1,4 +1,4 @@
-"""Does an address that was signed once reach anything that matters later?"""
+"""Do uploads go on where they broke off, and leave nothing behind but what was completed?"""
 
 from __future__ import annotations
 
@@ -11,20 +11,30 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from services.fingerprint.service import FingerprintService
+from services.fingerprint.settings import FingerprintSettings
 from services.ingest.service import Upload
 from services.ingest.settings import IngestSettings
 from services.ingest.songs import Status
 from shared.errors import Rejected
-from shared.events import SongDeleted, Tags
+from shared.events import SongDeleted, SongFingerprintFailed, SongUploaded, Tags
 from shared.messaging.bus import Subscription
 from shared.storage.blobs import SignedRequest
 from shared.storage.files import FolderStore
+from shared.storage.fingerprints import FingerprintStore
 from tests.unit.ingest.instance import Ingest, person
 
+LARGE = 20 * 1024**2
 
-async def registered(ingest: Ingest) -> Upload:
+
+async def registered(ingest: Ingest, size_bytes: int = 4, *, key: str | None = None) -> Upload:
     return await ingest.service.register(
-        person("ada"), file_name="a", size_bytes=4, content_type="audio/flac", typed=Tags(), idempotency_key=None
+        person("ada"),
+        file_name="a",
+        size_bytes=size_bytes,
+        content_type="audio/flac",
+        typed=Tags(),
+        idempotency_key=key,
     )
 
 
@@ -34,6 +44,45 @@ async def send(ingest: Ingest, key: str, signed: SignedRequest, content: bytes) 
 
     grant = ingest.blobs.verify(signed.method, key, parse_qsl(urlsplit(signed.url).query))
     await ingest.blobs.receive(grant, blocks())
+
+
+async def test_registration_that_is_repeated_begins_no_second_upload(ingest: Ingest, tmp_path: Path) -> None:
+    first, again = [await registered(ingest, LARGE, key="key") for _ in range(2)]
+
+    assert again.song == first.song
+    assert [one.name for one in (tmp_path / "uploads").iterdir()] == [first.song.upload_id]
+
+
+async def test_upload_that_broke_off_tells_its_owner_which_parts_arrived_whole(ingest: Ingest, tmp_path: Path) -> None:
+    song = (await registered(ingest, LARGE)).song
+    folder = tmp_path / "uploads" / str(song.upload_id)
+    (folder / "00002").write_bytes(bytes(IngestSettings().part_bytes))
+    (folder / "00003").write_bytes(b"of another size")
+
+    going_on = await ingest.service.upload(person("ada"), song.song_id)
+
+    assert (going_on.song, going_on.arrived) == (song, (2,))
+    assert [part.number for part in going_on.parts] == [1, 2, 3, 4]
+    with pytest.raises(Rejected, match="there is no song"):
+        await ingest.service.upload(person("eve"), song.song_id)
+
+
+async def test_deleting_an_unfinished_song_removes_the_parts_that_have_arrived(ingest: Ingest, tmp_path: Path) -> None:
+    song = (await registered(ingest, LARGE)).song
+
+    await ingest.service.delete(person("ada"), song.song_id)
+    await ingest.service.on_song_ended(SongDeleted(song_id=song.song_id, revision=2))
+
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+async def test_song_whose_bytes_have_arrived_is_never_signed_for_upload_again(ingest: Ingest) -> None:
+    song = await ingest.upload("ada", b"song", file_name="a", idempotency_key="key")
+
+    again = await registered(ingest, key="key")
+
+    assert (again.song.song_id, again.song.status) == (song.song_id, Status.UPLOADED)
+    assert (again.request, again.parts) == (None, ())
 
 
 async def test_bytes_that_are_sent_again_change_nothing_and_are_swept(tmp_path: Path) -> None:
@@ -153,3 +202,27 @@ async def test_what_is_stored_of_a_song_after_it_was_deleted_is_removed_again(in
 
     async with asyncio.timeout(10):
         assert (await deleted.get()).song_id == song.song_id
+
+
+async def test_file_that_is_swapped_after_it_was_completed_becomes_no_song(ingest: Ingest) -> None:
+    failures: asyncio.Queue[SongFingerprintFailed] = asyncio.Queue()
+    heard = Subscription(SongFingerprintFailed, failures.put, queue="test.song-fingerprint-failed")
+    await ingest.bus.subscribe(heard)
+    fingerprints = FingerprintStore(ingest.table)
+    service = FingerprintService(fingerprints, ingest.blobs, ingest.bus, FingerprintSettings())
+    song = await ingest.upload("ada", b"decided")
+    await ingest.blobs.put(song.blob_key, b"swapped", content_type="audio/flac")
+    assert song.content_sha256 is not None
+
+    await service.on_song_uploaded(
+        SongUploaded(
+            song_id=song.song_id,
+            revision=song.revision,
+            blob_key=song.blob_key,
+            size_bytes=song.size_bytes,
+            content_sha256=song.content_sha256,
+        )
+    )
+
+    async with asyncio.timeout(10):
+        assert (await failures.get()).code == "content_changed"
