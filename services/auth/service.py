@@ -175,17 +175,13 @@ class AuthService:
 
     async def _begin(self, user: User | None, password: str, agent: str) -> Tokens:
         is_right, better = await self._passwords.verify(password, user.password_hash if user else None)
-        if user is not None and is_right:
-            tokens = await self._sessions.begin(await self._improved(user, better), agent)
-            if tokens is not None:
-                return tokens
+        if user is not None and is_right and better is not None:
+            await self._store.change_password(user, better)  # unless another login was first, or another password
+            user = await self._store.user(user.user_id)
+            is_right, _ = await self._passwords.verify(password, user.password_hash if user else None)
+        if user is not None and is_right and (tokens := await self._sessions.begin(user, agent)) is not None:
+            return tokens
         raise Rejected("wrong_credentials", "the user name or the password is wrong", status=401)
-
-    async def _improved(self, user: User, better: str | None) -> User:
-        if better is not None:
-            await self._store.change_password(user, better)  # unless another login was first
-            return await self._store.user(user.user_id) or user
-        return user
 
     async def list_sessions(self, who: Identity) -> list[Session]:
         """Return the sessions of somebody that have not ended, newest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import bcrypt
@@ -12,7 +13,7 @@ import pytest
 from shared.events import UserDeleted
 from shared.messaging.bus import Subscription
 from shared.messaging.memory import MemoryBus
-from shared.storage.tables import Key
+from shared.storage.tables import Key, Write
 from tests.unit.auth.conftest import PASSWORD, Served, bearer, log_in, newcomer, serve, sign_up
 
 
@@ -181,6 +182,28 @@ async def test_one_name_is_one_account_however_its_letters_are_typed(client: htt
 @pytest.mark.parametrize("name", UNSEEN)
 async def test_a_name_has_nothing_in_it_that_nobody_sees(client: httpx.AsyncClient, name: str) -> None:
     assert (await sign_up(client, name)).status_code == 422
+
+
+async def test_a_password_that_is_changed_during_a_login_that_improves_its_hash_opens_nothing(
+    served: Served, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await newcomer(client, "ada")
+    key = Key(f"user#{(await client.get('/v1/auth/me', headers=bearer(owner))).json()['user_id']}", "user")
+    of_before = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    await served.accounts.put({**(await served.accounts.get(key) or {}), "password_hash": of_before})
+    write = served.accounts.transact
+
+    async def overtaken(writes: Sequence[Write]) -> None:
+        monkeypatch.undo()
+        change = {"old_password": PASSWORD, "new_password": "another pass phrase"}
+        assert (await client.post("/v1/auth/password", json=change, headers=bearer(owner))).status_code == 204
+        await write(writes)
+
+    monkeypatch.setattr(served.accounts, "transact", overtaken)
+    late = await client.post("/v1/auth/login", json={"username": "ada", "password": PASSWORD})
+
+    assert (late.status_code, late.json()["code"]) == (401, "wrong_credentials")
+    assert await log_in(client, "ada", "another pass phrase")
 
 
 async def test_a_name_that_becomes_too_long_when_it_is_folded_is_no_account(client: httpx.AsyncClient) -> None:
