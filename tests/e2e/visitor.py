@@ -75,8 +75,12 @@ async def new_visitor(browser: Browser, url: str, **options: Any) -> Visitor:
     return Visitor(context, url)
 
 
+def new_name() -> str:
+    return f"visitor-{secrets.token_hex(4)}"
+
+
 async def sign_up(page: Page) -> str:
-    name = f"visitor-{secrets.token_hex(4)}"
+    name = new_name()
     await page.get_by_role("link", name="Make an account").click()
     await expect(heading(page, "Make an account")).to_be_visible()
     await page.get_by_label("User name").fill(name)
