@@ -67,7 +67,7 @@ class FingerprintService:
 
     async def on_song_uploaded(self, event: SongUploaded) -> None:
         """Store the fingerprint of a song, then tell; or tell why there is none."""
-        with scratch_folder() as folder:
+        async with scratch_folder() as folder:
             path = folder / "song"
             try:
                 await self._fetch_song(event, path)
@@ -139,7 +139,7 @@ class FingerprintService:
         await self._bus.publish(question)
 
     async def _hear(self, event: QuerySubmitted) -> tuple[QueryFingerprinted, ClipHeard]:
-        with scratch_folder() as folder:
+        async with scratch_folder() as folder:
             path = folder / "clip"
             await self._fetch(event, path)
             arguments: tuple[Any, ...] = (path, self._audio_limits, self._settings.decoder, self._settings.max_clip_s)

@@ -64,7 +64,7 @@ class MeasurementService:
         song = await self._library.get(event.song_id)
         if song is None or await self._store.get(event.song_id) is not None:
             return
-        with scratch_folder() as folder:
+        async with scratch_folder() as folder:
             path = folder / "song"
             try:
                 await self._blobs.download(song.blob_key, path)

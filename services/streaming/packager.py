@@ -81,7 +81,7 @@ class Packager:
         song = await self._library.get(cause.song_id)
         if song is None:
             return  # deleted meanwhile
-        with scratch_folder() as scratch:
+        async with scratch_folder() as scratch:
             source, folder = scratch / "song", scratch / "package"
             try:
                 await self._blobs.download(song.blob_key, source)

@@ -167,7 +167,7 @@ class Renderer:
             await self._settle(found, status=RenderStatus.FAILED, code=error.code, reason=error.reason)
 
     async def _make(self, song: LibraryEntry, asked: Render) -> None:
-        with scratch_folder() as folder:
+        async with scratch_folder() as folder:
             await self._blobs.download(song.blob_key, folder / "song")
             rendered = await self._run(song, asked, folder)
             target = folder / "render"

@@ -7,12 +7,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 HOLD = (
-    "import os, sys\n"
+    "import asyncio, sys\n"
     "from shared.audio.scratch import scratch_folder\n"
-    "with scratch_folder() as folder:\n"
-    "    (folder / 'song').write_bytes(b'audio')\n"
-    "    print(folder, flush=True)\n"
-    "    sys.stdin.read()\n"
+    "async def hold():\n"
+    "    async with scratch_folder() as folder:\n"
+    "        (folder / 'song').write_bytes(b'audio')\n"
+    "        print(folder, flush=True)\n"
+    "        sys.stdin.read()\n"
+    "asyncio.run(hold())\n"
 )
 
 
