@@ -14,10 +14,12 @@ UV_VERSION := 0.13.9
 UV := .cache/uv-$(UV_VERSION)
 COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+# What is said by each of the things that are done at once, in one piece; older makes can't.
+WHOLE := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 DEMO = $(BIN)/tunescout demo --data-dir "$(DATA)" $(if $(MUSIC),--music "$(MUSIC)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web web-check run demo test e2e lint format types imports audit stack stack-status stack-down bench fuzz chaos contract pictures docs lock clean
+.PHONY: help setup setup-dev web web-check run demo test compiled e2e lint format types imports audit stack stack-status stack-down bench fuzz chaos contract pictures docs lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -39,11 +41,16 @@ run: setup ## start the service, fill it with music, show it, and keep it runnin
 demo: setup ## the same, but end when everything was shown
 	$(DEMO)
 
-test: setup-dev lint types imports web-check ## check everything, on real servers; of what needs a browser only the core
+test: setup-dev ## check everything, on real servers; of what needs a browser only the core
+	@$(MAKE) --no-print-directory --jobs $(WORKERS) $(WHOLE) lint types imports web-check compiled
 	$(BIN)/pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
 e2e: setup-dev ## go through all pages in a real browser, in both ways of running, and take pictures (MUSIC=folder for your own)
 	$(if $(MUSIC),TUNESCOUT_TEST_MUSIC="$(abspath $(MUSIC))") $(BIN)/pytest -m browser tests/e2e
+
+compiled: setup-dev # else many processes that start at the same time compile the same
+	@$(BIN)/python -c "from services.fingerprint.constellation import warm_up; warm_up()"
+	@$(BIN)/python -c "from services.matcher.index import warm_up; warm_up()"
 
 lint: setup-dev ## check style
 	$(BIN)/ruff check .
