@@ -19,11 +19,11 @@ from playwright.async_api import Browser, Page, expect
 from services.streaming.equalizer import EqualizerSettings, equalizer, frequencies_hz
 from services.streaming.presets import BUILT_IN
 from tests.e2e.test_main_job import upload_one
-from tests.e2e.visitor import Visitor, heading, log_in, new_visitor
+from tests.e2e.visitor import Visitor, heading, log_in, look_at, new_visitor
 from tunescout.client import Client
 from tunescout.session import Account
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 RATE_HZ = 44_100
 LENGTH_S = 60
@@ -88,7 +88,7 @@ class Listener:
     visitor: Visitor
     page: Page
     client: Client
-    song_id: str
+    account: Account
 
     async def choose(self, preset: str) -> None:
         """Press the button of a preset."""
@@ -140,25 +140,30 @@ async def listener(browser: Browser, url: str, tmp_path_factory: pytest.TempPath
     account = Account(url, f"listener-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
     async with Client(url, account=account, patience_s=120) as client:
         await client.sign_up(account.username, account.password)
-        song = await client.edit((await upload_one(client, path)).id, title=TITLE, artist="The Roof")
+        await client.edit((await upload_one(client, path)).id, title=TITLE, artist="The Roof")
         visitor = await new_visitor(browser, url)
         await visitor.context.add_init_script(TAP)
         await visitor.context.add_init_script("localStorage.setItem('tunescout.player.loudness', '0')")
         page = await visitor.open()
         await log_in(page, account.username, account.password)
-        yield Listener(visitor, page, client, song.id)
+        yield Listener(visitor, page, client, account)
         await visitor.leave()
 
 
-@pytest.fixture
-async def playing(listener: Listener) -> Listener:
-    """The song plays from its beginning, and the page of the equalizer is open."""
-    page = listener.page
+async def play(page: Page) -> None:
+    """Play the song from its beginning, and open the page of the equalizer."""
     await page.get_by_role("link", name="Library", exact=True).click()
     await page.get_by_role("button", name=re.compile(f"^Play .*{TITLE}|^Play$")).first.click()
     await page.get_by_role("link", name="Equalizer", exact=True).click()
     await expect(heading(page, "Equalizer")).to_be_visible()
     await expect(page.get_by_text(f"You hear {TITLE}")).to_be_visible()
+
+
+@pytest.fixture
+async def playing(listener: Listener) -> Listener:
+    """The song plays, and the page of the equalizer is open."""
+    page = listener.page
+    await play(page)
     async with asyncio.timeout(10):
         await page.evaluate("tap.wait(() => tap.context?.state === 'running')")
     return listener
@@ -258,3 +263,20 @@ async def test_preset_is_kept_and_nothing_that_another_device_has_made_of_it_is_
     await page.get_by_role("link", name="Equalizer", exact=True).click()
     await expect(page.get_by_role("radio", name="Attic")).to_be_checked()
     await expect(page.get_by_role("button", name="Plays this song")).to_be_visible()
+
+
+async def test_equalizer_and_its_files_have_no_barrier(browser: Browser, listener: Listener, url: str) -> None:
+    visitor = await new_visitor(browser, url, reduced_motion="reduce", bypass_csp=True)  # axe is a script
+    page = await visitor.open()
+    await log_in(page, listener.account.username, listener.account.password)
+    await play(page)
+    await page.get_by_role("slider", name="Bass").first.fill("5")
+    await page.get_by_role("slider", name="Treble").first.fill("-3.5")
+    await look_at(page, "equalizer-playing")
+    await page.get_by_role("button", name="Make the file").click()
+    await expect(page.get_by_role("link", name=re.compile("Download"))).to_be_visible(timeout=60_000)
+    await page.get_by_role("button", name="Before and after").click()
+    await expect(page.get_by_role("img", name=re.compile("before and after")).locator("svg")).to_be_visible()
+    await page.get_by_role("heading", name="Make a file").evaluate("(heading) => heading.scrollIntoView()")
+    await look_at(page, "equalizer-file")
+    await visitor.leave()

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.e2e.music import noisy_clip, song, write
 from tests.e2e.visitor import NO_FILE_PICKER, PASSWORD, heading, new_name, new_visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 NORTH, SOUTH = 821, 822
 FATE_MS = 60_000

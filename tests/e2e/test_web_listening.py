@@ -22,7 +22,7 @@ from tests.e2e.visitor import Visitor, log_in, look_at, new_visitor
 from tunescout.client import Client
 from tunescout.synthesis import tune
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 RATE_HZ = 44_100
 SONG_S = 14.0

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.e2e.music import noisy_clip, song, write
 from tests.e2e.visitor import AXE, BARRIERS, NO_FILE_PICKER, PASSWORD, heading, new_name, new_visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 WIDTH, HEIGHT = 390, 844
 EAST = 823

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.e2e.music import SAMPLE_RATE_HZ, noisy_clip, wav
 from tests.e2e.test_main_job import upload_one
@@ -18,7 +19,7 @@ from tunescout.client import Client
 from tunescout.session import Account
 from tunescout.synthesis import tune
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SONG, UNKNOWN = 701, 702
 BEGIN_S = 6.0
@@ -122,10 +123,32 @@ async def test_microphone_that_is_not_allowed_is_explained_and_a_file_still_work
 
 async def test_every_state_has_no_barrier(room: Room, url: str) -> None:
     visitor, page = await room.enter(url, reduced_motion="reduce", bypass_csp=True)  # axe is a script
+    has_looked = asyncio.Event()
+
+    async def answer_later(route: Route) -> None:
+        await has_looked.wait()
+        await route.continue_()
+
+    await page.route("**/v1/queries?*", answer_later)
     await page.get_by_role("button", name="Listen", exact=True).click()
-    await expect(page.get_by_role("heading", name=room.title)).to_be_visible()
+    await expect(page.get_by_role("heading", name="Listening …")).to_be_visible()
+    await look_at(page, "recognise-listening")
+    has_looked.set()
+    await expect(page.get_by_role("heading", name=room.title)).to_be_visible(timeout=30_000)
     await page.get_by_text("Why this song?").click()
+    await expect(page.get_by_role("img", name="marks of the song")).to_be_visible()
     await look_at(page, "recognise-found")
+
+    await page.get_by_label("Recording to recognise").set_input_files(
+        {"name": "clip.wav", "mimeType": "audio/wav", "buffer": wav(tune(UNKNOWN, 8.0, SAMPLE_RATE_HZ))}
+    )
+    await expect(page.get_by_role("heading", name="Not known")).to_be_visible()
+    await look_at(page, "recognise-unknown")
     await page.keyboard.press("Escape")
-    await look_at(page, "recognise")
+    await expect(page.get_by_role("region", name="Asked before").get_by_role("listitem")).to_have_count(2)
+    await look_at(page, "recognise-history")
+    await visitor.context.clear_permissions()
+    await page.get_by_role("button", name="Listen", exact=True).click()
+    await expect(page.get_by_role("heading", name="The microphone is not allowed")).to_be_visible()
+    await look_at(page, "recognise-refused")
     await visitor.leave()

@@ -23,7 +23,7 @@ LARGE_BYTES = int(os.environ.get("TUNESCOUT_TEST_UPLOAD_BYTES") or 42_000_000)
 """Size of the upload whose tab is closed; in parts of 5 MiB, three of which are 37 % of it."""
 FATE_MS = 60_000
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120 + LARGE_BYTES // 1_000_000)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300 + LARGE_BYTES // 1_000_000)]
 
 
 async def arrive(browser: Browser, url: str, **options: object) -> tuple[Visitor, Page]:
