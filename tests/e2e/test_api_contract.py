@@ -37,8 +37,9 @@ def test_service_describes_itself_as_the_committed_document_does(url: str) -> No
     assert is_described(url)
 
 
-def test_refused_method_is_answered_with_all_that_may_be_asked(url: str) -> None:
-    answer = httpx.options(f"{url}/v1/songs")
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD"])
+def test_refused_method_is_answered_with_all_that_may_be_asked(url: str, method: str) -> None:
+    answer = httpx.request(method, f"{url}/v1/songs")
 
     assert answer.status_code == 405
     assert sorted(answer.headers["allow"].split(", ")) == ["GET", "POST"]
