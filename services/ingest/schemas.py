@@ -139,7 +139,7 @@ class DuplicateProof(BaseModel):
             song_id=known.song_id,
             title=known.title,
             artist=known.artist,
-            evidence="bytes" if duplicate.evidence == "bytes" else "sound",
+            evidence=duplicate.evidence,
             relation=duplicate.relation,
             overlap=duplicate.overlap,
             offset_ms=duplicate.offset_ms,

@@ -387,7 +387,7 @@ class IngestService:
             song_id=song.song_id,
             revision=after.revision,
             duplicate_of=proof.song_id,
-            evidence="bytes" if proof.evidence == "bytes" else "sound",
+            evidence=proof.evidence,
             relation=proof.relation,
             overlap=proof.overlap,
             offset_ms=proof.offset_ms,

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from shared.catalogue import LibraryEntry, Visibility
 from shared.errors import Rejected
@@ -55,7 +55,7 @@ class Duplicate:
     """The proof that the library already has a song."""
 
     song_id: str
-    evidence: str
+    evidence: Literal["bytes", "sound"]
     relation: str
     overlap: float
     offset_ms: int
