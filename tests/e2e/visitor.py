@@ -113,7 +113,8 @@ async def look_at(page: Page, name: str) -> None:
     for size, (width, height) in SIZES.items():
         await page.set_viewport_size({"width": width, "height": height})
         for scheme in SCHEMES:
-            await page.emulate_media(color_scheme=scheme)
+            # Without motion, or colours are halfway between two.
+            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await page.screenshot(path=PICTURES / f"{name}-{size}-{scheme}.png")
             found = await page.evaluate(BARRIERS)
             grave = [one for one in found if one["impact"] in ("serious", "critical")]

@@ -1,4 +1,4 @@
-// What belongs to one's account: where one is signed in, the password, and the end of it.
+// What belongs to one's account: where one is signed in, the password, keys for machines, for admins all people, and the end of it.
 import { useState } from "preact/hooks";
 import { answer, api } from "../../api/client";
 import { account, leave, logOut } from "../../session/session";
@@ -9,6 +9,8 @@ import { Dialog } from "../../ui/dialog";
 import { ProblemNote } from "../../ui/notice";
 import { TextField } from "../../ui/text-field";
 import { toast } from "../../ui/toast";
+import { ApiKeys } from "./api-keys";
+import { Invites, People } from "./people";
 import { Sessions } from "./sessions";
 import "./account.css";
 
@@ -32,6 +34,13 @@ export default function AccountPage() {
       <ProblemNote problem={out.problem} />
       <Sessions />
       <Password />
+      <ApiKeys />
+      {account.value?.role === "admin" && (
+        <>
+          <People />
+          <Invites />
+        </>
+      )}
       <End />
     </Page>
   );

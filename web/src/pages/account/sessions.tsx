@@ -7,6 +7,7 @@ import { useLoaded } from "../../ui/loaded";
 import { ProblemNote } from "../../ui/notice";
 import { toast } from "../../ui/toast";
 import { Skeleton } from "../../ui/waiting";
+import { timeWords } from "./dates";
 
 type Session = Schemas["SessionBody"];
 
@@ -28,7 +29,7 @@ export function Sessions() {
       <h2 id="sessions">Where you are signed in</h2>
       <ProblemNote problem={problem} onRetry={reload} />
       <ProblemNote problem={end.problem ?? endAll.problem} />
-      <ul class="sessions">
+      <ul class="account-list">
         {!value && !problem && (
           <li>
             <Skeleton height="2.75rem" />
@@ -65,10 +66,6 @@ export function Sessions() {
       </div>
     </section>
   );
-}
-
-function timeWords(time: string): string {
-  return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** What a browser calls itself is long; people know it by two words. */
