@@ -155,7 +155,7 @@ class Client:
 
     async def package(self, song_id: str) -> None:
         """Have a song packaged anew."""
-        await self.ask("POST", f"/v1/songs/{song_id}/package")
+        await self.ask("POST", f"/v1/songs/{quote(song_id, safe='')}/package")
 
     async def identify(self, clip: bytes) -> Identification:
         """Name the song in an encoded clip of audio."""

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import httpx
 import jwt
@@ -27,7 +27,6 @@ KEYS_LIFE_S = 600.0
 
 Scope = Literal["read", "identify", "upload", "write"]
 """What a token that was got for an API key is good for; `write` is every change that is neither of the other two."""
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
