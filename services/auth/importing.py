@@ -18,7 +18,8 @@ from services.auth.schemas import Role
 from services.auth.store import ADMIN, AccountStore, User
 from shared.errors import Rejected
 
-_BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+# The last letter of a salt stands for two bits: any other makes bcrypt fail.
+_BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}", re.ASCII)
 COSTS = range(4, 17)
 """Exponents of 2 that bcrypt knows, up to where one login takes seconds of a core."""
 BAD_LINES_TOLD = 20
