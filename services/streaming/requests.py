@@ -25,12 +25,20 @@ class Requests:
         Unavailable
             It could not be asked for.
         """
-        key = _key(event)
-        item: Item = {"pk": key.pk, "sk": key.sk, "expires_at": int(time.time()) + again_after_s}
+        key, event_id = _key(event), str(event.id)
+        item: Item = {
+            "pk": key.pk,
+            "sk": key.sk,
+            "event_id": event_id,
+            "expires_at": int(time.time()) + again_after_s,
+        }
         try:
             await self._table.put(item, condition=Absent())
         except ConditionFailed:
-            return
+            # Where only the answer to this very write was lost, nobody else will ask.
+            there = await self._table.get(key)
+            if there is None or there.get("event_id") != event_id:
+                return
         try:
             await self._bus.publish(event)
         except Unavailable:

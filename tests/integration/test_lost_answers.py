@@ -13,9 +13,13 @@ import pytest
 from deploy.local.fault_proxy import DYNAMODB_REFUSALS, S3_REFUSALS, Fault, FaultProxy
 from services.ingest.songs import Song, Status
 from services.ingest.usage import Usage
+from services.streaming.requests import Requests
+from services.streaming.store import LISTENING
 from shared.catalogue import SONGS
 from shared.errors import Unavailable
-from shared.events import Tags
+from shared.events import SongMeasurementRequested, Tags
+from shared.messaging.bus import Subscription
+from shared.messaging.memory import MemoryBus
 from shared.runtime.settings import BlobSettings, TableSettings
 from shared.storage.dynamodb import DynamoTable
 from shared.storage.s3 import S3Store
@@ -108,3 +112,27 @@ async def test_blobs_arrive_whole_and_where_they_belong(s3_endpoint: str) -> Non
         assert [blob.key for blob in await store.list("")] == [f"songs/{key}" for key in content]
         assert [await store.get(f"songs/{key}") for key in content] == list(content.values())
         await store.close()
+
+
+async def test_work_on_a_song_is_asked_for_once_and_never_forgotten(proxy: FaultProxy) -> None:
+    settings = TableSettings(prefix=f"t{secrets.token_hex(4)}-", endpoint_url=f"http://127.0.0.1:{proxy.port}")
+    table = DynamoTable(settings, LISTENING)
+    await table.create()
+    bus = MemoryBus(None)
+    await bus.connect()
+    heard: asyncio.Queue[SongMeasurementRequested] = asyncio.Queue()
+    await bus.subscribe(Subscription(SongMeasurementRequested, heard.put, queue="test.song-measurement-requested"))
+    requests = Requests(table, bus)
+    songs = [str(number) for number in range(30)]
+
+    async def ask(song_id: str) -> None:
+        event = SongMeasurementRequested(song_id=song_id, revision=1)
+        await until_served(lambda: requests.ask(event, again_after_s=600))
+
+    proxy.fault = Fault(unanswered=0.2)
+    await asyncio.gather(*map(ask, songs), *map(ask, songs))
+    proxy.fault = Fault()
+    async with asyncio.timeout(10):
+        assert sorted([(await heard.get()).song_id for _ in songs]) == sorted(songs)
+    await bus.close()
+    await table.close()
