@@ -11,12 +11,14 @@ from playwright.async_api import Browser, expect
 
 from tests.e2e.visitor import PASSWORD, Visitor, heading, log_in, look_at, new_visitor, sign_up
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = {
     "login": ("/login", "Log in"),
     "signup": ("/signup", "Make an account"),
     "library": ("/", "Library"),
+    "artists": ("/artists", "Library"),
+    "albums": ("/albums", "Library"),
     "equalizer": ("/equalizer", "Equalizer"),
     "account": ("/account", "Account"),
     "nowhere": ("/nowhere", "Not found"),

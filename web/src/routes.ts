@@ -9,6 +9,8 @@ export interface PageEntry {
   access: "members" | "strangers";
   /** How it is called in the navigation, if it is there. */
   nav?: { words: string; icon: IconName };
+  /** The page of the navigation that it belongs to, if it is not there itself. */
+  within?: string;
   load: () => Promise<{ default: ComponentType }>;
 }
 
@@ -19,6 +21,8 @@ export const routes: readonly PageEntry[] = [
     nav: { words: "Library", icon: "library" },
     load: () => import("./pages/library/library"),
   },
+  { path: "/artists", access: "members", within: "/", load: () => import("./pages/library/artists") },
+  { path: "/albums", access: "members", within: "/", load: () => import("./pages/library/albums") },
   {
     path: "/recognise",
     access: "members",

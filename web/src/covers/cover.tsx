@@ -22,7 +22,7 @@ export function Cover({ song, class: more }: { song: Pictured; class?: string })
       data-initial={address ? "" : initial(song.title)}
       aria-hidden="true"
     >
-      {address && <img src={address} alt="" draggable={false} />}
+      {address && <img src={address} alt="" decoding="async" draggable={false} />}
     </span>
   );
 }

@@ -55,6 +55,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
 
 function Navigation() {
   const { path, route } = useLocation();
+  const present = routes.find((page) => page.path === path)?.within ?? path;
   useShortcut({ key: "r", words: "Recognise what is playing" }, () => {
     if (path !== "/recognise") route("/recognise");
     void import("../pages/recognise/listening").then(({ listen }) => listen());
@@ -64,7 +65,7 @@ function Navigation() {
       {routes.map(
         ({ path: to, nav }) =>
           nav && (
-            <a key={to} href={to} aria-current={path === to ? "page" : undefined}>
+            <a key={to} href={to} aria-current={present === to ? "page" : undefined}>
               <Icon name={nav.icon} />
               <span>{nav.words}</span>
               {to === "/upload" && <UploadBadge />}

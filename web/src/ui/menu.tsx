@@ -65,22 +65,23 @@ export function Menu({ label, items }: { label: string; items: readonly MenuItem
         hidden={!isOpen}
         onKeyDown={onKeyDown}
       >
-        {items.map((item) => (
-          <button
-            key={item.words}
-            type="button"
-            role="menuitem"
-            tabIndex={-1}
-            class={item.isDangerous ? "menu-danger" : ""}
-            onClick={() => {
-              close();
-              item.onChoose();
-            }}
-          >
-            {item.icon && <Icon name={item.icon} size={18} />}
-            {item.words}
-          </button>
-        ))}
+        {isOpen &&
+          items.map((item) => (
+            <button
+              key={item.words}
+              type="button"
+              role="menuitem"
+              tabIndex={-1}
+              class={item.isDangerous ? "menu-danger" : ""}
+              onClick={() => {
+                close();
+                item.onChoose();
+              }}
+            >
+              {item.icon && <Icon name={item.icon} size={18} />}
+              {item.words}
+            </button>
+          ))}
       </div>
     </div>
   );

@@ -4,29 +4,26 @@ import { clock } from "../../player/clock";
 import { addToQueue, current, player, playNext, type Song } from "../../player/store";
 import { Icon } from "../../ui/icon";
 import { Menu, type MenuItem } from "../../ui/menu";
+import { Skeleton } from "../../ui/waiting";
 import { isEditable } from "./edit-song";
 import { statusWords, useStatus } from "./status";
+import { address } from "./wish";
 
 export interface SongActions {
   onPlay: () => void;
   onEdit: () => void;
   onShare: () => void;
   onDelete: () => void;
-  onFocus: () => void;
   onChange: (song: Song) => void;
-  /** Show only songs of an artist, or of an album. */
-  onArtist: () => void;
-  onAlbum: () => void;
 }
 
-/** `isReached`: whether Tab comes here; of a whole list it comes to one row, and arrows go to the others. */
 export function SongRow({ song, isReached, ...actions }: SongActions & { song: Song; isReached: boolean }) {
   useStatus(song, actions.onChange);
   const isCurrent = current.value?.id === song.id;
   const words = statusWords(song);
   const tabIndex = isReached ? 0 : -1;
   return (
-    <div class={`song ${isCurrent ? "song-current" : ""} ${words ? "song-unready" : ""}`} onFocusIn={actions.onFocus}>
+    <div class={`song ${isCurrent ? "song-current" : ""} ${words ? "song-unready" : ""}`}>
       <button
         type="button"
         class="song-play"
@@ -50,8 +47,18 @@ export function SongRow({ song, isReached, ...actions }: SongActions & { song: S
         <span class="song-status">{words}</span>
       ) : (
         <>
-          <Narrowing words={song.artist} what="artist" tabIndex={tabIndex} onChoose={actions.onArtist} />
-          <Narrowing words={song.album} what="album" tabIndex={tabIndex} onChoose={actions.onAlbum} />
+          <GroupLink
+            words={song.artist}
+            what="artist"
+            tabIndex={tabIndex}
+            href={address("/", { artist: song.artist })}
+          />
+          <GroupLink
+            words={song.album}
+            what="album"
+            tabIndex={tabIndex}
+            href={address("/", { album: song.album, artist: song.album_artist })}
+          />
         </>
       )}
       <span class="song-shared">
@@ -68,22 +75,28 @@ export function SongRow({ song, isReached, ...actions }: SongActions & { song: S
   );
 }
 
-function Narrowing({
-  words,
-  what,
-  tabIndex,
-  onChoose,
-}: {
-  words: string;
-  what: "artist" | "album";
-  tabIndex: number;
-  onChoose: () => void;
-}) {
-  if (!words) return <span class={`song-${what} soft`}>{what === "artist" ? "Unknown artist" : ""}</span>;
+/** Where the songs of an artist or album are; nothing where nobody knows it. */
+function GroupLink(link: { words: string; what: "artist" | "album"; tabIndex: number; href: string }) {
+  const { words, what, tabIndex, href } = link;
+  if (!words) return <span class={`song-${what}`} />;
   return (
-    <button type="button" class={`song-${what}`} tabIndex={tabIndex} title={`Only this ${what}`} onClick={onChoose}>
+    <a class={`song-${what}`} tabIndex={tabIndex} href={href}>
       {words}
-    </button>
+    </a>
+  );
+}
+
+/** Where a song will be. */
+export function SongSkeleton() {
+  return (
+    <div class="song" aria-hidden="true">
+      <span class="song-play">
+        <Skeleton width="3rem" height="3rem" />
+        <Skeleton width="60%" />
+      </span>
+      <Skeleton width="70%" />
+      <Skeleton width="60%" />
+    </div>
   );
 }
 

@@ -1,34 +1,44 @@
-// How is a list of 50,000 rows shown? Only the rows that are seen exist; all have the same height.
-import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+// How is a list of 50,000 things shown, and gone through by keys? Only what is seen exists; all have the same size.
+import type { ComponentChildren, RefObject } from "preact";
+import { useImperativeHandle, useLayoutEffect, useRef, useState } from "preact/hooks";
+
+/** What others do with a list. */
+export interface ListHandle {
+  /** Bring a thing into sight, and the focus to it. */
+  focus: (index: number) => void;
+}
 
 interface VirtualListProps {
   label: string;
   count: number;
-  rowHeight_px: number;
-  /** A row that exists even where it is not seen, because it has the focus; -1 for none. */
-  keep: number;
-  row: (index: number) => ComponentChildren;
-  /** The last rows are near. */
-  onNearEnd: () => void;
+  height_px: number;
+  columns?: number;
+  /** `isReached`: whether Tab comes here; of a whole list it comes to one thing, and arrows go to the others. */
+  item: (index: number, isReached: boolean) => ComponentChildren;
+  /** What is seen, or about to be. */
+  onSight: (first: number, last: number) => void;
+  /** A key that moves nothing was pressed at a thing. */
+  onKey?: (event: KeyboardEvent, index: number) => void;
+  handle: RefObject<ListHandle | null>;
 }
 
 /** How many rows exist above and below those that are seen. */
 const SPARE = 8;
-const NEAR_END = 40;
 
-export function VirtualList({ label, count, rowHeight_px, keep, row, onNearEnd }: VirtualListProps) {
+export function VirtualList({ label, count, height_px, columns = 1, item, onSight, onKey, handle }: VirtualListProps) {
   const list = useRef<HTMLUListElement>(null);
-  const [[first, last], setRange] = useState<readonly [number, number]>([0, 30]);
-  const nearEnd = useRef(onNearEnd);
-  nearEnd.current = onNearEnd;
+  const [[first, last], setRange] = useState<readonly [number, number]>([0, 0]);
+  const [reachedBefore, setReached] = useState(0);
+  const reached = Math.min(reachedBefore, count - 1);
+  const sight = useRef(onSight);
+  sight.current = onSight;
   useLayoutEffect(() => {
     const look = () => {
       const top_px = -(list.current?.getBoundingClientRect().top ?? 0);
-      const from = Math.max(0, Math.floor(top_px / rowHeight_px) - SPARE);
-      const to = Math.min(count, Math.ceil((top_px + innerHeight) / rowHeight_px) + SPARE);
+      const from = Math.max(0, Math.floor(top_px / height_px) - SPARE) * columns;
+      const to = Math.min(count, Math.max(0, Math.ceil((top_px + innerHeight) / height_px) + SPARE) * columns);
       setRange((before) => (before[0] === from && before[1] === to ? before : [from, to]));
-      if (to > count - NEAR_END) nearEnd.current();
+      sight.current(from, to);
     };
     look();
     addEventListener("scroll", look, { passive: true });
@@ -37,32 +47,79 @@ export function VirtualList({ label, count, rowHeight_px, keep, row, onNearEnd }
       removeEventListener("scroll", look);
       removeEventListener("resize", look);
     };
-  }, [count, rowHeight_px]);
+  }, [count, height_px, columns]);
+  // Whenever something has come, the focus may go to it.
+  useLayoutEffect(() => {
+    const ul = list.current;
+    if (ul && document.activeElement === ul) focusable(ul, reached)?.focus({ preventScroll: true });
+  });
+
+  const focus = (index: number) => {
+    const ul = list.current;
+    if (!ul || index < 0 || index >= count) return;
+    setReached(index);
+    reveal(ul, Math.floor(index / columns) * height_px, height_px);
+    // What is not there yet gets the focus as soon as it is.
+    requestAnimationFrame(() => (focusable(ul, index) ?? ul).focus({ preventScroll: true }));
+  };
+  useImperativeHandle(handle, () => ({ focus }));
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const page = columns * Math.max(1, Math.floor(innerHeight / height_px) - 3);
+    const to = {
+      ArrowDown: reached + columns,
+      ArrowUp: reached - columns,
+      ...(columns > 1 ? { ArrowRight: reached + 1, ArrowLeft: reached - 1 } : {}),
+      PageDown: Math.min(reached + page, count - 1),
+      PageUp: Math.max(reached - page, 0),
+      Home: 0,
+      End: count - 1,
+    }[event.key];
+    if (to === undefined) return onKey?.(event, reached);
+    event.preventDefault();
+    focus(to);
+  };
 
   const shown = Array.from({ length: Math.max(0, Math.min(last, count) - first) }, (_, offset) => first + offset);
-  if (keep >= 0 && keep < count && (keep < first || keep >= last)) shown.push(keep);
+  // It exists even where it is not seen, because it may have the focus.
+  if (reached >= 0 && (reached < first || reached >= last)) shown.push(reached);
   return (
-    <ul class="virtual-list" aria-label={label} ref={list} style={{ height: `${count * rowHeight_px}px` }}>
+    <ul
+      class="virtual-list"
+      aria-label={label}
+      ref={list}
+      tabIndex={-1}
+      style={{ height: `${Math.ceil(count / columns) * height_px}px` }}
+      onKeyDown={onKeyDown}
+    >
       {shown.map((index) => (
         <li
           key={index}
           aria-setsize={count}
           aria-posinset={index + 1}
-          style={{ height: `${rowHeight_px}px`, transform: `translateY(${index * rowHeight_px}px)` }}
+          style={{
+            width: `${100 / columns}%`,
+            height: `${height_px}px`,
+            transform: `translate(${100 * (index % columns)}%, ${Math.floor(index / columns) * height_px}px)`,
+          }}
+          onFocusIn={() => setReached(index)}
         >
-          {row(index)}
+          {item(index, index === reached)}
         </li>
       ))}
     </ul>
   );
 }
 
+function focusable(list: Element, index: number): HTMLElement | null {
+  return list.querySelector<HTMLElement>(`[aria-posinset="${index + 1}"] :is(a, button)`);
+}
+
 /** Scroll so far that a row of the list is seen, and not hidden by what is fixed above and below. */
-export function reveal(list: Element, index: number, rowHeight_px: number): void {
-  const top_px = list.getBoundingClientRect().top + index * rowHeight_px;
+function reveal(list: Element, offset_px: number, height_px: number): void {
+  const top_px = list.getBoundingClientRect().top + offset_px;
   const style = getComputedStyle(list);
   const [above_px, below_px] = [Number.parseFloat(style.scrollMarginTop), Number.parseFloat(style.scrollMarginBottom)];
   if (top_px < above_px) scrollBy({ top: top_px - above_px });
-  else if (top_px + rowHeight_px > innerHeight - below_px)
-    scrollBy({ top: top_px + rowHeight_px - innerHeight + below_px });
+  else if (top_px + height_px > innerHeight - below_px) scrollBy({ top: top_px + height_px - innerHeight + below_px });
 }
