@@ -59,8 +59,11 @@ class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no typ
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        shares = path.parts[1] in ("contract", "e2e") and path.stem not in ("test_crashes", "test_replicas")
-        return path.parts[1] if shares else str(path)
+        if path.stem in ("test_crashes", "test_replicas"):
+            return "the durable stack"
+        if path.stem in ("test_broker_away", "test_lost_answers", "test_quotas"):
+            return "contract"
+        return path.parts[1] if path.parts[1] in ("contract", "e2e") else str(path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedServers:

@@ -136,11 +136,6 @@ def test_an_excerpt_is_contained_and_no_copy(index: Index) -> None:
         assert only.overlap_known == pytest.approx(0.4, abs=0.05)
 
 
-def test_a_medley_contains_its_songs(index: Index) -> None:
-    found = compared(index, np.concatenate((song(1), song(OTHER), song(5))))
-    assert {(one.song_id, one.relation) for one in found} == {("song 1", "contains"), ("song 5", "contains")}
-
-
 @pytest.mark.parametrize("loops", [2, 4])
 def test_an_extended_version_is_no_copy(index: Index, loops: int) -> None:
     for seed in KNOWN:
