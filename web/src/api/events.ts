@@ -1,6 +1,7 @@
 // How does a page follow server-sent events? By fetch: EventSource sends no Authorization header.
 import { authorized } from "../session/session";
-import { ProblemError, problemOf } from "./problems";
+import { comeback } from "./comeback";
+import { ProblemError, problemOf, unreachable } from "./problems";
 
 export interface ServerEvent {
   readonly name: string;
@@ -8,8 +9,8 @@ export interface ServerEvent {
   readonly data: unknown;
 }
 
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 15_000;
+/** Nothing came for so long, though there is a heartbeat every 15 s: the connection is dead, and nobody has said so. */
+const SILENCE_MS = 45_000;
 
 /**
  * Follow a stream until its end, or until `signal` aborts: `for await (const event of events(path, signal)) …`.
@@ -23,8 +24,8 @@ export async function* events(
   isLast: (event: ServerEvent) => boolean = () => false,
 ): AsyncGenerator<ServerEvent, void> {
   let lastId = "";
-  let pauseMs = FIRST_PAUSE_MS;
-  while (!signal.aborted) {
+  for (let failures = 0; !signal.aborted; failures++) {
+    let retryAt: number | null = null;
     try {
       const headers = new Headers({ Accept: "text/event-stream" });
       if (lastId) headers.set("Last-Event-ID", lastId);
@@ -32,7 +33,7 @@ export async function* events(
       if (response.status === 204) return;
       if (!response.ok || response.body === null) throw problemOf(response, await response.json().catch(() => null));
       for await (const event of parse(response.body)) {
-        pauseMs = FIRST_PAUSE_MS;
+        failures = 0;
         lastId = event.id;
         yield event;
         if (isLast(event)) return;
@@ -40,9 +41,9 @@ export async function* events(
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ProblemError && !error.isPassing) throw error;
+      if (error instanceof ProblemError) retryAt = error.retryAt;
     }
-    await pause(pauseMs * (0.5 + Math.random() / 2), signal);
-    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    await comeback(failures, retryAt, signal).catch(() => undefined);
   }
 }
 
@@ -55,7 +56,7 @@ export async function* parse(body: ReadableStream<Uint8Array>): AsyncGenerator<S
   let data: string[] = [];
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await unlessSilent(reader.read());
       if (done) return;
       const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
       rest = lines.pop() ?? "";
@@ -77,18 +78,15 @@ export async function* parse(body: ReadableStream<Uint8Array>): AsyncGenerator<S
   }
 }
 
+function unlessSilent<T>(reading: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unreachable()), SILENCE_MS);
+  });
+  return Promise.race([reading, silence]).finally(() => clearTimeout(timer));
+}
+
 function split(line: string): [field: string, content: string] {
   const colon = line.indexOf(":");
   return colon < 0 ? [line, ""] : [line.slice(0, colon), line.slice(colon + 1).replace(/^ /, "")];
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const stop = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal.addEventListener("abort", stop, { once: true });
-  });
 }

@@ -17,7 +17,7 @@ const MARK = "tunescout.session"; // whether there was a session, so that strang
 const UNDER_WAY = "tunescout.refreshing"; // since when a refresh has been under way, for pages that follow a closed one
 const REFRESH_EARLY_MS = 60_000;
 const ANSWER_BY_MS = 2000;
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 30_000;
 const tabs = new BroadcastChannel("tunescout.session");
 
 let token: string | null = null;
@@ -27,7 +27,11 @@ let refreshing: Promise<void> | null = null;
 
 /** Take up the session of before, if there is one. */
 export async function start(): Promise<void> {
-  tabs.onmessage = ({ data }) => (data === "out" ? forget() : void resume());
+  tabs.onmessage = ({ data }) => {
+    if (data === "out") return forget();
+    account.value = null; // it may be somebody else
+    void resume();
+  };
   addEventListener("online", () => state.value === "unreachable" && void resume());
   await resume();
 }
@@ -41,7 +45,8 @@ async function resume(): Promise<void> {
   } catch (error) {
     if (error instanceof ProblemError && !error.isPassing) return forget();
     if (account.value === null) state.value = "unreachable";
-    plan(5000);
+    const retryAt = error instanceof ProblemError ? error.retryAt : null;
+    plan(Math.max(5000, (retryAt ?? 0) - Date.now()));
   }
 }
 
@@ -159,7 +164,6 @@ async function post(path: string, body?: unknown): Promise<unknown> {
     new Request(`/v1/auth/${path}`, {
       method: "POST",
       keepalive: true,
-      signal: AbortSignal.timeout(DEADLINE_MS),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
     }),
   );
@@ -168,15 +172,17 @@ async function post(path: string, body?: unknown): Promise<unknown> {
   return answer;
 }
 
+// Music that is sent takes as long as its connection. All else is answered soon, or the connection is dead.
 async function sent(request: Request): Promise<Response> {
+  const late = new AbortController();
+  const isSmall = request.method === "GET" || request.keepalive;
+  const timer = isSmall ? setTimeout(() => late.abort(), DEADLINE_MS) : undefined;
   try {
-    return await fetch(request);
+    return await fetch(request, { signal: AbortSignal.any([request.signal, late.signal]) });
   } catch (error) {
-    if (
-      request.signal.aborted &&
-      !(request.signal.reason instanceof DOMException && request.signal.reason.name === "TimeoutError")
-    )
-      throw error;
+    if (request.signal.aborted) throw error;
     throw unreachable();
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,6 +1,7 @@
 // How do all bytes of a file get into the bucket, whatever happens on the way?
 import { answer, api, type Schemas } from "../api/client";
-import { asProblem, type ProblemError } from "../api/problems";
+import { comeback } from "../api/comeback";
+import { asProblem } from "../api/problems";
 import { put, type SignedRequest } from "./put";
 import { Turns } from "./turns";
 import type { Song, Upload } from "./upload";
@@ -20,9 +21,7 @@ const elsewhereTurns = new Turns(8);
 const MOST_AT_ONCE = 4;
 /** What a closed tab may lose: parts that are on their way are sent again. */
 const LOST_SHARE = 0.05;
-const FIRST_PAUSE_MS = 1000;
-const LONGEST_PAUSE_MS = 30_000;
-/** How often the store may refuse fresh signatures before that is its last word. */
+/** How often in a row the store may refuse fresh signatures before that is its last word. */
 const REFUSALS = 4;
 
 /** Bring a file into the bucket and hand it over; goes on where an earlier try stopped. Ends when `signal` aborts. */
@@ -50,15 +49,15 @@ export async function transfer(
     } catch (error) {
       signal.throwIfAborted();
       const problem = asProblem(error);
-      if (problem.code === "page_failed") throw problem;
-      if (problem.code === "signature_refused" || problem.code === "upload_incomplete") refusals += 1;
-      else if (!problem.isPassing) throw problem;
+      const isRefusal = problem.code === "signature_refused" || problem.code === "upload_incomplete";
+      if (!isRefusal && !problem.isPassing) throw problem;
+      if (upload.sent_bytes.peek() > before_bytes) failures = refusals = 0; // a long way takes many signatures
+      if (isRefusal) refusals += 1;
       if (refusals >= REFUSALS) throw problem;
       await assertReadable(file);
-      if (upload.sent_bytes.peek() > before_bytes) failures = 0;
       upload.phase.value = "interrupted";
       upload.problem.value = problem;
-      await comeback(problem, failures, signal);
+      await comeback(failures, problem.retryAt, signal);
     }
   }
 }
@@ -146,28 +145,4 @@ async function assertReadable(file: File): Promise<void> {
   } catch {
     throw new FileGone();
   }
-}
-
-/** Wait until another try makes sense: when the service said, when the network is back, or ever longer. */
-async function comeback(problem: ProblemError, failures: number, signal: AbortSignal): Promise<void> {
-  const backoffMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures) * (0.5 + Math.random() / 2);
-  const waitMs = problem.retryAt === null ? backoffMs : Math.max(0, problem.retryAt - Date.now());
-  if (!navigator.onLine) await happened(window, "online", null, signal);
-  else await happened(window, "online", waitMs, signal);
-}
-
-function happened(target: EventTarget, name: string, waitMs: number | null, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = waitMs === null ? undefined : setTimeout(() => end(resolve), waitMs);
-    const onEvent = () => end(resolve);
-    const onAbort = () => end(() => reject(signal.reason));
-    const end = (act: () => void) => {
-      clearTimeout(timer);
-      target.removeEventListener(name, onEvent);
-      signal.removeEventListener("abort", onAbort);
-      act();
-    };
-    target.addEventListener(name, onEvent);
-    signal.addEventListener("abort", onAbort);
-  });
 }
