@@ -49,7 +49,7 @@ export function Bar() {
         </div>
         <div class="player-compact">
           {player.problem.value && (
-            <Button look="quiet" onClick={player.retry}>
+            <Button look="quiet" onClick={player.play}>
               Try again
             </Button>
           )}
@@ -85,7 +85,7 @@ function Trouble() {
     <div class="player-trouble" role="alert">
       <Icon name="alert" size={20} />
       <p>{player.problem.value?.message}</p>
-      <Button look="quiet" onClick={player.retry}>
+      <Button look="quiet" onClick={player.play}>
         Try again
       </Button>
       {indexAfter(false) !== null && (

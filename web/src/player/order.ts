@@ -4,27 +4,38 @@
 export interface Order<T> {
   readonly items: readonly T[];
   readonly at: number;
+  /** The same items as they were in line before somebody shuffled them; null while nobody has. */
+  readonly unshuffled: readonly T[] | null;
 }
 
 export type Repeat = "off" | "all" | "one";
 
 /** The item at `from` stands at `to` afterwards. */
-export function moved<T>({ items, at }: Order<T>, from: number, to: number): Order<T> {
+export function moved<T>(order: Order<T>, from: number, to: number): Order<T> {
+  const { items, at } = order;
   const item = items[from];
-  if (item === undefined || to < 0 || to >= items.length) return { items, at };
+  if (item === undefined || to < 0 || to >= items.length) return order;
   const next = items.toSpliced(from, 1).toSpliced(to, 0, item);
-  return { items: next, at: from === at ? to : at + Number(from > at && to <= at) - Number(from < at && to >= at) };
+  const place = from === at ? to : at + Number(from > at && to <= at) - Number(from < at && to >= at);
+  return { ...order, items: next, at: place };
 }
 
 /** Without the item at `index`; where that one was heard, the one after it is, or the last. */
-export function without<T>({ items, at }: Order<T>, index: number): Order<T> {
+export function without<T>(order: Order<T>, index: number): Order<T> {
+  const { items, at, unshuffled } = order;
+  const item = items[index];
+  if (item === undefined) return order;
   const next = items.toSpliced(index, 1);
-  return { items: next, at: Math.min(index < at ? at - 1 : at, next.length - 1) };
+  return {
+    items: next,
+    at: Math.min(index < at ? at - 1 : at, next.length - 1),
+    unshuffled: unshuffled?.toSpliced(unshuffled.indexOf(item), 1) ?? null,
+  };
 }
 
-/** More items right after what is heard. */
-export function withNext<T>({ items, at }: Order<T>, more: readonly T[]): Order<T> {
-  return { items: items.toSpliced(at + 1, 0, ...more), at };
+/** With more items at a place behind what is heard. */
+export function withMore<T>({ items, at, unshuffled }: Order<T>, more: readonly T[], place: number): Order<T> {
+  return { items: items.toSpliced(place, 0, ...more), at, unshuffled: unshuffled && [...unshuffled, ...more] };
 }
 
 /** What is heard first, then all others by chance. */
@@ -34,7 +45,13 @@ export function shuffled<T>({ items, at }: Order<T>): Order<T> {
     const chosen = Math.floor(Math.random() * (last + 1));
     [rest[last], rest[chosen]] = [rest[chosen] as T, rest[last] as T];
   }
-  return { items: [...items.slice(at, at + 1), ...rest], at: 0 };
+  return { items: [...items.slice(at, at + 1), ...rest], at: 0, unshuffled: items };
+}
+
+/** As it was before it was shuffled, with what has come since at the end. */
+export function inOrder<T>({ items, at, unshuffled }: Order<T>): Order<T> {
+  const next = unshuffled ?? items;
+  return { items: next, at: next.indexOf(items[at] as T), unshuffled: null };
 }
 
 /** Which place follows, or null; `isByItself` where the one before has ended, so that repeating one counts. */

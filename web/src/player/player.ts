@@ -11,7 +11,6 @@ const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2] as const;
 
 const time_s = signal(0);
 const duration_s = signal(0);
-const buffered_s = signal(0);
 const isPlaying = signal(false);
 const isWaiting = signal(false);
 const isInGraph = signal(true);
@@ -30,13 +29,8 @@ let active = decks[0];
 
 function newDeck(): Deck {
   const deck: Deck = new Deck({
-    onTime: () => deck === active && observe(),
+    onChange: () => deck === active && observe(),
     onEnd: () => deck === active && onEnd(),
-    onProblem: (found) => {
-      if (deck !== active) return deck.clear();
-      problem.value = found;
-      observe();
-    },
   });
   return deck;
 }
@@ -44,40 +38,37 @@ function newDeck(): Deck {
 function observe(): void {
   const { element } = active;
   const known_s = active.song?.duration_s ?? 0;
-  time_s.value = element.currentTime;
+  time_s.value = active.time_s;
   duration_s.value = Number.isFinite(element.duration) && element.duration > 0 ? element.duration : known_s;
-  buffered_s.value = element.buffered.length > 0 ? element.buffered.end(element.buffered.length - 1) : 0;
   isPlaying.value = active.isPlaying;
   isWaiting.value = active.isWaiting;
   isInGraph.value = active.isInGraph;
+  problem.value = active.problem;
   if (active.isPlaying && duration_s.value - time_s.value < PREPARE_S) prepare();
 }
 
 function prepare(): void {
-  const next = following();
-  const idle = active === decks[0] ? decks[1] : decks[0];
-  if (next === null || next.id === idle.song?.id || time_s.value === 0) return;
-  idle.load(next);
+  const [next, idle] = [following(), idleDeck()];
+  if (next !== null && next.id !== idle.song?.id && time_s.value > 0) idle.load(next);
+}
+
+function idleDeck(): Deck {
+  return active === decks[0] ? decks[1] : decks[0];
 }
 
 /** Play a song from a place on, on the deck that has it ready. */
 function start(song: Song, at_s: number): void {
   wake();
-  problem.value = null;
-  const idle = active === decks[0] ? decks[1] : decks[0];
-  const before = active;
+  const [before, idle] = [active, idleDeck()];
   if (idle.song?.id === song.id && at_s === 0) active = idle;
   else active.load(song, at_s);
-  for (const deck of decks) deck.element.playbackRate = speed.value;
   active.play();
   if (before !== active) before.clear();
-  time_s.value = at_s;
   observe();
 }
 
 function stop(): void {
   for (const deck of decks) deck.clear();
-  problem.value = null;
   observe();
 }
 
@@ -85,7 +76,6 @@ function stop(): void {
 export const player = {
   time_s,
   duration_s,
-  buffered_s,
   isPlaying,
   isWaiting,
   /** Whether equalizer and loudness have an effect. */
@@ -97,9 +87,9 @@ export const player = {
   speeds: SPEEDS,
   isNormalised,
 
+  /** Play, or try again after a failure, from where it was. */
   play(): void {
     wake();
-    problem.value = null;
     active.play();
   },
   pause(): void {
@@ -113,13 +103,6 @@ export const player = {
   seek(to_s: number): void {
     active.seek(to_s);
   },
-  /** Ask for the song again after a failure, and go on where it was. */
-  retry(): void {
-    wake();
-    problem.value = null;
-    active.retry();
-    observe();
-  },
   setVolume(next: number): void {
     volume.value = Math.min(1, Math.max(0, next));
     isMuted.value = false;
@@ -132,7 +115,7 @@ export const player = {
   },
   setSpeed(next: number): void {
     speed.value = next;
-    for (const deck of decks) deck.element.playbackRate = next;
+    for (const deck of decks) deck.setSpeed(next);
   },
   setNormalised(next: boolean): void {
     isNormalised.value = next;

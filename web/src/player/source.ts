@@ -1,6 +1,5 @@
 // Where do a song's bytes come from? HLS by hls.js, or by the browser itself, or the file as it was uploaded.
 import { answer, api } from "../api/client";
-import { asProblem, type ProblemError } from "../api/problems";
 
 export interface Source {
   /** When its addresses end, in milliseconds since 1970. */
@@ -12,7 +11,7 @@ export interface Source {
 
 interface Attachment {
   songId: string;
-  /** Where to begin, in seconds. */
+  /** Where somebody will begin, in seconds. */
   at_s: number;
   signal: AbortSignal;
   /** Nothing comes any more, and the browser or hls.js has tried again in vain. */
@@ -25,8 +24,6 @@ export async function attach(
   { songId, at_s, signal, onFailure }: Attachment,
 ): Promise<Source> {
   const stream = await answer(api.GET("/v1/songs/{song_id}/stream", { params: { path: { song_id: songId } }, signal }));
-  const atOnce = { once: true, signal };
-  if (at_s > 0) element.addEventListener("loadedmetadata", () => seekTo(element, at_s), atOnce);
   if (stream.package) {
     const { default: Hls } = await import("hls.js/light");
     signal.throwIfAborted();
@@ -39,7 +36,7 @@ export async function attach(
         backBufferLength: 60,
         startPosition: at_s || -1,
       });
-      hls.on(Hls.Events.ERROR, (_event, { fatal }) => fatal && onFailure());
+      hls.on(Hls.Events.ERROR, (_event, { fatal }) => fatal && queueMicrotask(onFailure)); // which ends hls.js
       hls.loadSource(url);
       hls.attachMedia(element);
       return { expiresAt, isInGraph: true, detach: () => hls.destroy() };
@@ -62,11 +59,6 @@ export async function loudnessGain(songId: string, signal: AbortSignal): Promise
   return "gain_db" in found ? found.gain_db : null;
 }
 
-/** What stopped a song, or null where it was we who no longer wanted it. */
-export function failureOf(error: unknown, signal: AbortSignal): ProblemError | null {
-  return signal.aborted ? null : asProblem(error);
-}
-
 function native(element: HTMLAudioElement, url: string, onFailure: () => void): () => void {
   element.src = url;
   element.addEventListener("error", onFailure);
@@ -75,10 +67,6 @@ function native(element: HTMLAudioElement, url: string, onFailure: () => void): 
     element.removeAttribute("src");
     element.load();
   };
-}
-
-function seekTo(element: HTMLAudioElement, at_s: number): void {
-  if (Math.abs(element.currentTime - at_s) > 0.05) element.currentTime = at_s;
 }
 
 // Manifests come from the gateway, which is where this page is from, by whatever name it was opened.

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Schemas } from "../api/client";
 import { state } from "../session/session";
-import { following, moved, type Order, type Repeat, shuffled, withNext, without } from "./order";
+import { following, inOrder, moved, type Order, type Repeat, shuffled, withMore, without } from "./order";
 import { player, transport } from "./player";
 
 export type Song = Schemas["SongBody"];
@@ -10,45 +10,39 @@ export { audioGraph, hasAudioGraph, setEqualizer } from "./graph";
 export type { Repeat } from "./order";
 export { player } from "./player";
 
+const NOTHING: Order<Song> = { items: [], at: -1, unshuffled: null };
+
+const order = signal(NOTHING);
 /** What is played, in order. */
-export const queue = signal<readonly Song[]>([]);
+export const queue = computed(() => order.value.items);
 /** Where in the queue we are; -1 where nothing is played. */
-export const position = signal(-1);
+export const position = computed(() => order.value.at);
 export const current = computed<Song | null>(() => queue.value[position.value] ?? null);
 export const repeat = signal<Repeat>("off");
 export const isShuffled = signal(false);
-
-/** The order before somebody shuffled it. */
-let ordered: readonly Song[] = [];
-
-const order = (): Order<Song> => ({ items: queue.value, at: position.value });
-
-function put({ items, at }: Order<Song>): void {
-  queue.value = items;
-  position.value = at;
-}
 
 /** Play these songs, beginning with one of them; those that are not ready are left out. Call it in a person's click. */
 export function playSongs(songs: readonly Song[], first = 0): void {
   const chosen = songs[first];
   if (chosen?.status !== "ready") return;
-  ordered = songs.filter((song) => song.status === "ready");
-  const inOrder = { items: ordered, at: ordered.indexOf(chosen) };
-  put(isShuffled.value ? shuffled(inOrder) : inOrder);
+  const items = songs.filter((song) => song.status === "ready");
+  const next = { items, at: items.indexOf(chosen), unshuffled: null };
+  order.value = isShuffled.value ? shuffled(next) : next;
   goTo(position.value);
 }
 
 /** Play one song from a place on, in seconds; what was in the queue follows it. */
 export function playAt(song: Song, offset_s: number): void {
-  if (current.value?.id !== song.id) insertAfterCurrent([song]);
-  goTo(current.value?.id === song.id ? position.value : position.value + 1, offset_s);
+  const isCurrent = current.value?.id === song.id;
+  if (!isCurrent) insertAfterCurrent([song]);
+  goTo(isCurrent ? position.value : position.value + 1, offset_s);
 }
 
 /** Play the song at a place of the queue. */
 export function goTo(index: number, offset_s = 0): void {
   const song = queue.value[index];
   if (!song) return;
-  position.value = index;
+  order.value = { ...order.value, at: index };
   transport.start(song, offset_s);
 }
 
@@ -60,12 +54,8 @@ export function playNext(songs: readonly Song[]): void {
 
 /** Play these after all others. */
 export function addToQueue(songs: readonly Song[]): void {
-  if (!current.value) {
-    playSongs(songs);
-    return;
-  }
-  ordered = [...ordered, ...songs];
-  queue.value = [...queue.value, ...songs];
+  if (current.value) order.value = withMore(order.value, songs, queue.value.length);
+  else playSongs(songs);
 }
 
 export function next(): void {
@@ -81,32 +71,31 @@ export function previous(): void {
 
 /** Move a song of the queue; the one that is heard goes on. */
 export function moveSong(from: number, to: number): void {
-  put(moved(order(), from, to));
+  order.value = moved(order.value, from, to);
 }
 
 /** Take a song out of the queue; if it is heard, the next one is. */
 export function removeSong(index: number): void {
-  const song = queue.value[index];
-  const isHeard = index === position.value;
-  ordered = ordered.filter((each) => each !== song);
-  put(without(order(), index));
+  const [isHeard, wasPlaying] = [index === position.value, player.isPlaying.value];
+  order.value = without(order.value, index);
   if (queue.value.length === 0) clearQueue();
-  else if (isHeard) goTo(position.value);
+  else if (isHeard) {
+    goTo(position.value);
+    if (!wasPlaying) player.pause();
+  }
 }
 
 /** Stop, and forget all that was to come. */
 export function clearQueue(): void {
-  ordered = [];
-  queue.value = [];
-  position.value = -1;
+  order.value = NOTHING;
   transport.stop();
 }
 
 /** Say that something about a song has changed; wherever it stands here, it is shown as it is now. */
 export function songChanged(changed: Song): void {
   const now = (song: Song) => (song.id === changed.id ? changed : song);
-  ordered = ordered.map(now);
-  queue.value = queue.value.map(now);
+  const { items, at, unshuffled } = order.value;
+  order.value = { items: items.map(now), at, unshuffled: unshuffled?.map(now) ?? null };
 }
 
 /** A song is gone: nobody hears it any more. */
@@ -117,18 +106,16 @@ export function songDeleted(songId: string): void {
 
 export function setShuffled(next: boolean): void {
   isShuffled.value = next;
-  const song = current.value;
-  if (song) put(next ? shuffled(order()) : { items: ordered, at: ordered.indexOf(song) });
+  if (current.value) order.value = next ? shuffled(order.value) : inOrder(order.value);
 }
 
 /** Which place of the queue follows; `isByItself` when the song before has ended. */
 export function indexAfter(isByItself: boolean): number | null {
-  return following(order(), repeat.value, isByItself);
+  return following(order.value, repeat.value, isByItself);
 }
 
 function insertAfterCurrent(songs: readonly Song[]): void {
-  ordered = [...ordered, ...songs];
-  put(withNext(order(), songs));
+  order.value = withMore(order.value, songs, position.value + 1);
 }
 
 transport.follow(

@@ -23,7 +23,7 @@ export function playInSync(song: Song, match: Match, endedAt: number): void {
   playAt(song, hasEnded ? 0 : nowS());
   if (hasEnded) return;
   const stop = effect(() => {
-    const isRunning = player.isPlaying.value && player.time_s.value > 0;
+    const isRunning = player.isPlaying.value && !player.isWaiting.value;
     if (current.value?.id !== song.id || performance.now() - pressedAt > PATIENCE_MS)
       return queueMicrotask(() => stop());
     if (!isRunning) return;
