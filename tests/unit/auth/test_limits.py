@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
 import pytest
 
+from services.auth import passwords
 from tests.unit.auth.conftest import PASSWORD, Served, log_in, serve, sign_up
 
 
@@ -54,6 +56,24 @@ async def test_addresses_of_one_customer_of_ipv6_are_one(served: Served) -> None
     async with served.client("2001:db8::ffff") as same, served.client("2001:db8:0:1::1") as other:
         assert (await same.post("/v1/auth/token", json={"api_key": "wrong"})).status_code == 429
         assert (await other.post("/v1/auth/token", json={"api_key": "wrong"})).status_code == 401
+
+
+async def test_more_passwords_than_can_be_looked_at_in_time_are_refused_at_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "MOST_WAITING", 4)
+    wrong = {"username": "ada", "password": "wrong"}
+
+    async def guess(number: int) -> httpx.Response:
+        async with served.client(f"192.0.2.{number}") as client:
+            return await client.post("/v1/auth/login", json=wrong)
+
+    await guess(0)
+    answers = await asyncio.gather(*[guess(number) for number in range(1, 13)])
+
+    assert {answer.status_code for answer in answers} == {401, 503}
+    assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
+    assert (await guess(13)).status_code == 401
 
 
 async def test_sign_ups_of_one_address_are_limited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
