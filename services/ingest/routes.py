@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.ingest.progress import follow
 from services.ingest.schemas import EditedSong, NewSong, RegisteredSong, SongBody, SongPage, SongParts, UsageBody
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
@@ -20,10 +19,12 @@ from shared.runtime.audit import Address, Audit
 from shared.runtime.identity import Identity, SignedIn, Uploader
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
+from shared.runtime.progress import Step, follow
 from shared.runtime.streams import Listening
 from shared.storage.blobs import BlobStore
 
 COVER_URL_S = 300
+POLL_PAUSE_S = 0.25
 SongId = Annotated[str, Path(max_length=64)]
 Artist = Annotated[
     str | None,
@@ -185,7 +186,12 @@ def routes(
         last_event_id: Annotated[int, Header(ge=0)] = 0,
     ) -> AsyncIterable[ServerSentEvent]:
         """Follow a song as server-sent events until its fate is known."""
-        async for event in follow(service, identity, song.song_id, after=last_event_id):
+
+        async def step() -> Step:
+            now = await service.get(identity, song.song_id)
+            return Step(len(now.history), await body(identity, now), now.status.is_final)
+
+        async for event in follow(step, name="song", after=last_event_id, pause_s=POLL_PAUSE_S):
             yield event
 
     return router

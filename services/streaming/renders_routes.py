@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.streaming.equalizer import EqualizerSettings, SettingsBody, equalizer
 from services.streaming.pictures import SVG, render_svg
 from services.streaming.presets import MAX_NAME, PresetName, PresetStore
-from services.streaming.progress import Step, follow
 from services.streaming.renderer import Renderer
 from services.streaming.rendering import BitDepth, Format, RenderSpec
 from services.streaming.renders import Render, RenderStatus
@@ -22,6 +21,7 @@ from shared.errors import Rejected
 from shared.runtime.identity import Identity, SignedIn
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
+from shared.runtime.progress import Step, follow
 from shared.runtime.streams import Listening
 from shared.storage.blobs import SignedRequest
 

@@ -12,13 +12,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from services.streaming.manifests import DASH, MASTER
-from services.streaming.progress import Step, follow
 from services.streaming.service import PackagePlayback, PackageState, Playback, StreamingService
 from services.streaming.settings import StreamingSettings
 from services.streaming.store import KeptPackage
 from shared.runtime.identity import SignedIn
 from shared.runtime.limits import RateLimits
 from shared.runtime.problems import PROBLEM_RESPONSES
+from shared.runtime.progress import Step, follow
 from shared.runtime.streams import Listening
 
 SongId = Annotated[str, Path(max_length=64)]

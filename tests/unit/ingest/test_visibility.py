@@ -10,7 +10,6 @@ import pytest
 from ulid import ULID
 
 from services.ingest import listing
-from services.ingest.progress import follow
 from services.ingest.songs import Status
 from services.ingest.words import have_all, words_of
 from shared.catalogue import Library
@@ -228,10 +227,12 @@ async def test_duplicate_of_a_song_that_one_may_not_see_is_only_known_already(in
 
 async def test_stream_of_events_ends_when_the_song_is_not_seen_any_more(ingest: Ingest) -> None:
     song = await ingest.upload("ada")
-    events = follow(ingest.service, person("ada"), song.song_id, after=0)
-    assert (await anext(events)).id == "1"
+    async with ingest.client("ada") as ada, ingest.client("eve") as eve:
+        following = asyncio.create_task(ada.get(f"/songs/{song.song_id}/events"))
+        await asyncio.sleep(0.1)  # so that it has begun
 
-    await ingest.service.delete(person("ada"), song.song_id)
+        await ingest.service.delete(person("ada"), song.song_id)
 
-    assert [event async for event in events] == []
-    assert [event async for event in follow(ingest.service, person("eve"), song.song_id, after=0)] == []
+        async with asyncio.timeout(10):
+            assert (await following).text.count("event: song") == 1
+        assert (await eve.get(f"/songs/{song.song_id}/events")).status_code == 404

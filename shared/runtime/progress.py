@@ -1,4 +1,4 @@
-"""How does a client follow a package or a render until it has ended?"""
+"""How does a client follow something until it has ended?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from shared.errors import Rejected, Unavailable
 
-# Any replica of this service may be making it, so progress is read from the table, which all of them share.
+# Any replica of a service may be at work on it, so progress is read from the table, which all of them share.
 POLL_PAUSE_S = 0.5
 LIFE_S = 3600.0
 
@@ -26,7 +26,9 @@ class Step:
     is_last: bool
 
 
-async def follow(read: Callable[[], Awaitable[Step]], *, name: str, after: int) -> AsyncIterator[ServerSentEvent]:
+async def follow(
+    read: Callable[[], Awaitable[Step]], *, name: str, after: int, pause_s: float = POLL_PAUSE_S
+) -> AsyncIterator[ServerSentEvent]:
     """Yield what is followed whenever it has changed, until nothing more happens to it, or it is gone.
 
     Parameters
@@ -37,6 +39,8 @@ async def follow(read: Callable[[], Awaitable[Step]], *, name: str, after: int) 
         Name of the events.
     after : int
         The step that the client has seen: the `Last-Event-ID` of a stream that broke off, or 0.
+    pause_s : float
+        Time between two looks, in seconds.
     """
     seen, ends_at = after, time.monotonic() + LIFE_S
     while time.monotonic() < ends_at:
@@ -45,11 +49,11 @@ async def follow(read: Callable[[], Awaitable[Step]], *, name: str, after: int) 
         except Rejected:
             return
         except Unavailable:  # what is followed goes on, and so does the stream when the table is there again
-            await asyncio.sleep(POLL_PAUSE_S)
+            await asyncio.sleep(pause_s)
             continue
         if step.number > seen or step.is_last:
             yield ServerSentEvent(data=step.body, event=name, id=str(step.number))
             seen = step.number
         if step.is_last:
             return
-        await asyncio.sleep(POLL_PAUSE_S)
+        await asyncio.sleep(pause_s)

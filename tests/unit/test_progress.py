@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from services.streaming.progress import Step, follow
 from shared.errors import Unavailable
+from shared.runtime.progress import Step, follow
 
 
 class Said(BaseModel):
