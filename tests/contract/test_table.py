@@ -113,7 +113,6 @@ class TestOneItem:
     @given(value=values)
     @settings(
         max_examples=60,
-        deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     async def test_a_value_returns_exactly_as_it_was_stored(self, table: Table, pk: str, value: Value) -> None:

@@ -18,7 +18,9 @@ from shared.storage.paging import cursor_behind, read_cursor
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=9)
 anything = st.recursive(scalars, lambda some: st.lists(some, max_size=4) | st.dictionaries(st.text(max_size=9), some))
-one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+one_folder = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=50
+)
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=3))

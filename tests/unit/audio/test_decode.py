@@ -220,7 +220,7 @@ def test_a_codec_outside_the_list_is_never_opened(tmp_path: Path) -> None:
     assert rejected_code(path) in ("unsupported_codec", "damaged")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     container=st.sampled_from(["mp3", "mp4", "ogg", "flac", "webm", "wav"]),
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=30),

@@ -90,7 +90,7 @@ def test_an_archive_of_mp3_files_is_not_an_mp3(tmp_path: Path) -> None:
     assert "ZIP" in rejected(tmp_path / "album.mp3", b"PK\x03\x04" + bytes(30) + song).reason
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     magic=st.sampled_from([b"", b"ID3\x04\0\0\0\0\0\x05", b"RIFF", b"\xff\xfb\x90", b"\xff\xf1\x50", b"OggS", b"FORM"]),
     rest=st.binary(max_size=200),

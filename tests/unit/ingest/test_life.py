@@ -243,5 +243,5 @@ class Life(RuleBasedStateMachine):
                 assert self._runner.run(self.ingest.blobs.get(song.blob_key)) == self.contents[song.song_id]
 
 
-Life.TestCase.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
+Life.TestCase.settings = settings(max_examples=10, stateful_step_count=25)
 TestLife = Life.TestCase

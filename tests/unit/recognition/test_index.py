@@ -20,7 +20,7 @@ SONGS = {(song, revision): random_fingerprint(7 * song + revision, 20.0) for son
 change = st.tuples(st.sampled_from(["add", "remove", "merge"]), st.integers(0, 2), st.integers(0, 3))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(change, max_size=14))
 def test_the_last_revision_wins_in_any_order(changes: list[tuple[str, int, int]]) -> None:
     index = Index()

@@ -112,7 +112,7 @@ upkeep = st.tuples(st.sampled_from(["merge", "save", "reopen", "restore"]), st.j
 crash = st.tuples(st.just("crash"), st.integers(0, 60), st.just(0))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.one_of(change, change, upkeep, crash), max_size=16))
 def test_any_history_gives_the_index_that_was_made_for_its_outcome(history: list[tuple[str, int, int]]) -> None:
     with TemporaryDirectory() as folder:

@@ -42,13 +42,11 @@ def brute_force(songs: Songs, kept: set[int] | None = None) -> list[tuple[int, i
     )
 
 
-@settings(deadline=None)
 @given(songs)
 def test_merging_is_the_same_as_building_anew(songs: Songs) -> None:
     assert contents(merged(segments_of(songs))) == brute_force(songs)
 
 
-@settings(deadline=None)
 @given(songs, st.sets(st.integers(0, 5)))
 def test_merging_forgets_removed_songs(songs: Songs, removed: set[int]) -> None:
     segments = [segment.without([0] if n in removed else []) for n, segment in enumerate(segments_of(songs))]
@@ -57,7 +55,7 @@ def test_merging_forgets_removed_songs(songs: Songs, removed: set[int]) -> None:
     assert REMOVED not in whole.songs
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(songs, songs, st.data())
 def test_a_directory_of_all_hashes_holds_the_same(songs: Songs, others: Songs, data: st.DataObject) -> None:
     large = merged(segments_of(songs), large=0)
@@ -71,7 +69,6 @@ def test_a_directory_of_all_hashes_holds_the_same(songs: Songs, others: Songs, d
     assert contents(merged(both)) == contents(merged([merged(segments_of(songs)), both[1]]))
 
 
-@settings(deadline=None)
 @given(songs, st.integers(0, 400), st.integers(0, 400))
 def test_peaks_between_two_frames_are_those_of_the_song_and_no_others(songs: Songs, begin: int, length: int) -> None:
     segment = merged(segments_of(songs))
@@ -83,7 +80,6 @@ def test_peaks_between_two_frames_are_those_of_the_song_and_no_others(songs: Son
         np.testing.assert_array_equal(peaks, indexed_peaks(song)[inner])
 
 
-@settings(deadline=None)
 @given(songs, st.data())
 def test_a_lookup_finds_all_gaps_that_are_at_most_one_frame_off(songs: Songs, data: st.DataObject) -> None:
     segment = merged(segments_of(songs))

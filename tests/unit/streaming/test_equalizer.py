@@ -101,7 +101,7 @@ def test_zero_decibels_change_no_bit() -> None:
     assert equalizer(EqualizerSettings(), 44_100).headroom_db == 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     frames=st.integers(1, 300_000),
     blocks=st.integers(2, 60),

@@ -105,7 +105,7 @@ def test_all_three_figures_agree_with_ffmpegs() -> None:
     assert ours.true_peak_dbtp == pytest.approx(20 * np.log10(float(told["lavfi.r128.true_peak"])), abs=0.1)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(blocks=st.integers(2, 400))
 def test_loudness_does_not_depend_on_how_a_song_is_cut_into_blocks(blocks: int) -> None:
     samples = music(4, 44_100, 2)

@@ -22,7 +22,7 @@ def noise(frames: int) -> NDArray[np.float64]:
     return np.random.default_rng(3).uniform(-1, 1, (frames, 2))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(frames=st.integers(1, 600_000), blocks=st.integers(1, 50))
 def test_outline_does_not_depend_on_how_a_song_is_cut_into_blocks(frames: int, blocks: int) -> None:
     whole, cut = outline(noise(frames)), outline(noise(frames), blocks)
