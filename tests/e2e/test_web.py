@@ -58,6 +58,7 @@ async def test_person_comes_back_to_where_they_wanted_and_ends_a_session_elsewhe
     await expect(page.get_by_role("button", name=re.compile("End the session"))).to_have_count(0)
     await other.reload()
     await expect(heading(other, "Log in")).to_be_visible()
+    await expect(other.get_by_text("Your session has ended.")).to_be_visible()
     await elsewhere.context.close()
 
 

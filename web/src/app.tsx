@@ -56,7 +56,7 @@ function Gate({ children }: { children: ComponentChildren }) {
     if (elsewhere !== null) route(elsewhere, true);
   }, [elsewhere, route]);
   if (access && now === "unreachable") return <Unreachable />;
-  if (elsewhere !== null || (access === "members" && now === "starting")) return <PageSkeleton />;
+  if (elsewhere !== null || (access !== "strangers" && now === "starting")) return <PageSkeleton />;
   return children;
 }
 

@@ -25,5 +25,7 @@ test("when to come back is read from seconds and from dates", () => {
 });
 
 test("an answer that is no problem document is one all the same", () => {
-  expect(problemOf(refused(502), "<html>").isPassing).toBe(true);
+  const problem = problemOf(refused(502), "<html>");
+  expect(problem.isPassing).toBe(true);
+  expect(problem.message).toContain("try again");
 });

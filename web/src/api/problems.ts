@@ -40,7 +40,7 @@ const WORDS: Readonly<Record<string, string>> = {
 export function problemOf(response: Response, body: unknown): ProblemError {
   const problem: Partial<Problem> = typeof body === "object" && body !== null ? body : {};
   const code = problem.code ?? (response.status >= 500 ? "unavailable" : "unexpected");
-  const detail = problem.detail ? sentence(problem.detail) : "The server gave an answer that makes no sense here.";
+  const detail = problem.detail ? sentence(problem.detail) : withoutWords(response.status);
   const fields = (problem.errors ?? []).map((one) => [
     one.pointer?.split("/").at(-1) ?? "",
     sentence(one.detail ?? ""),
@@ -53,6 +53,13 @@ export function problemOf(response: Response, body: unknown): ProblemError {
     Object.fromEntries(fields),
     problem.request_id ?? null,
   );
+}
+
+// What stands before the service answers without a word of ours while that is down.
+function withoutWords(status: number): string {
+  return status >= 500
+    ? "The server cannot answer now. Please try again in a moment."
+    : "The server gave an answer that makes no sense here.";
 }
 
 /** What a failed `fetch` means. */

@@ -11,6 +11,8 @@ type SessionState = "starting" | "signed-in" | "signed-out" | "unreachable";
 export const state = signal<SessionState>("starting");
 /** Who is signed in, or null. */
 export const account = signal<Account | null>(null);
+/** Whether the server has ended the session, until the next one begins. */
+export const hasEnded = signal(false);
 export const isSignedIn = computed(() => state.value === "signed-in");
 
 const MARK = "tunescout.session"; // whether there was a session, so that strangers cause no refused refresh
@@ -120,6 +122,9 @@ function refresh(): Promise<void> {
     localStorage.setItem(UNDER_WAY, String(Date.now()));
     try {
       keep((await post("refresh")) as AccessToken);
+    } catch (error) {
+      hasEnded.value = error instanceof ProblemError && !error.isPassing;
+      throw error;
     } finally {
       localStorage.removeItem(UNDER_WAY);
     }
@@ -144,6 +149,7 @@ async function outlive(): Promise<void> {
 
 function keep(answer: AccessToken): void {
   token = answer.access_token;
+  hasEnded.value = false;
   expiresAt = Date.now() + answer.expires_in_s * 1000;
   plan(Math.max(answer.expires_in_s * 1000 - REFRESH_EARLY_MS, 5000));
 }

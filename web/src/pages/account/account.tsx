@@ -6,6 +6,7 @@ import { Page } from "../../shell/page";
 import { useAction } from "../../ui/action";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
+import { useLoaded } from "../../ui/loaded";
 import { ProblemNote } from "../../ui/notice";
 import { TextField } from "../../ui/text-field";
 import { toast } from "../../ui/toast";
@@ -16,6 +17,7 @@ import "./account.css";
 
 export default function AccountPage() {
   const out = useAction(logOut);
+  const sessions = useLoaded(() => answer(api.GET("/v1/auth/sessions")), []);
   return (
     <Page
       title="Account"
@@ -32,7 +34,16 @@ export default function AccountPage() {
         {account.value?.role === "listener" && ", who may listen but not upload"}.
       </p>
       <ProblemNote problem={out.problem} />
-      <Sessions />
+      <Sessions {...sessions} />
+      {(sessions.value || sessions.problem) && <Rest />}
+    </Page>
+  );
+}
+
+/** What comes once it is known how long the list above is, so that nothing jumps. */
+function Rest() {
+  return (
+    <>
       <Password />
       <ApiKeys />
       {account.value?.role === "admin" && (
@@ -42,7 +53,7 @@ export default function AccountPage() {
         </>
       )}
       <End />
-    </Page>
+    </>
   );
 }
 

@@ -3,7 +3,7 @@ import { answer, api, type Schemas } from "../../api/client";
 import { leave } from "../../session/session";
 import { useAction } from "../../ui/action";
 import { Button } from "../../ui/button";
-import { useLoaded } from "../../ui/loaded";
+import type { Loaded } from "../../ui/loaded";
 import { ProblemNote } from "../../ui/notice";
 import { toast } from "../../ui/toast";
 import { Skeleton } from "../../ui/waiting";
@@ -11,8 +11,7 @@ import { timeWords } from "./dates";
 
 type Session = Schemas["SessionBody"];
 
-export function Sessions() {
-  const { value, problem, reload } = useLoaded(() => answer(api.GET("/v1/auth/sessions")), []);
+export function Sessions({ value, problem, reload }: Loaded<Schemas["SessionList"]>) {
   const end = useAction(async (session: Session) => {
     await answer(
       api.DELETE("/v1/auth/sessions/{session_id}", { params: { path: { session_id: session.session_id } } }),

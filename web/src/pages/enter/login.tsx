@@ -1,6 +1,6 @@
 // How does somebody come back?
 import { useState } from "preact/hooks";
-import { logIn } from "../../session/session";
+import { hasEnded, logIn } from "../../session/session";
 import { useAction } from "../../ui/action";
 import { TextField } from "../../ui/text-field";
 import { Enter, EnterForm, OtherDoor } from "./enter";
@@ -11,6 +11,7 @@ export default function Login() {
   const enter = useAction(() => logIn(username, password));
   return (
     <Enter title="Log in">
+      {hasEnded.value && <p role="status">Your session has ended. Log in, and you come back to where you were.</p>}
       <EnterForm enter={enter} words="Log in">
         <TextField
           label="User name"
