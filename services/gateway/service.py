@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -123,7 +124,8 @@ class QueryService:
             return await self._inbox.collect(query_id, send, is_complete, deadline)
         finally:
             if clip_key is not None:  # recordings of people's surroundings are not kept
-                await self._blobs.delete(clip_key)
+                with contextlib.suppress(Unavailable):  # the answer is there, and `forget_clips` comes later
+                    await self._blobs.delete(clip_key)
 
     async def _announce(self, answer: Answer) -> None:
         event = QueryCompleted(

@@ -14,6 +14,7 @@ from services.gateway.service import QueryService
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import QUERIES, QueryStore
 from shared.catalogue import SONGS, Library, LibraryEntry, Visibility
+from shared.errors import Unavailable
 from shared.events import ClipHeard, Match, QueryCompleted, QuerySubmitted, ShardMatches, ShardRef, UserDeleted
 from shared.messaging.bus import Subscription
 from shared.messaging.inbox import ReplyInbox
@@ -67,6 +68,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     await inbox.open()
     songs, queries = (SqliteTable(tmp_path / "tables.sqlite", spec) for spec in (SONGS, QUERIES))
     blobs = FolderStore(tmp_path, base_url="http://test", secret=bytes(16))
+    await blobs.open()
     service = QueryService(bus, inbox, blobs, Library(songs), QueryStore(queries, life_s=60), GatewaySettings())
     made = Gateway(service, songs, asyncio.Queue())
 
@@ -83,6 +85,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     await bus.subscribe(Subscription(QueryCompleted, made.completed.put, queue="test.query-completed"))
     yield made
     await bus.close()
+    await blobs.close()
     for table in (songs, queries):
         await table.close()
 
@@ -121,6 +124,19 @@ async def test_clip_of_a_song_that_the_asker_does_not_see_is_a_clip_of_nothing(g
         event = await gateway.completed.get()
         assert (event.outcome, event.song_id, event.score, event.confidence) == ("no_match", None, None, None)
     assert (await gateway.ask("you"))["match"]["song"]["id"] == "hidden"
+
+
+async def test_answer_is_given_though_the_bucket_goes_away_before_the_clip_is_removed(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(store: FolderStore, key: str) -> None:
+        raise Unavailable("the bucket is away")
+
+    monkeypatch.setattr(FolderStore, "delete", away)
+    await gateway.add_song("song", 40.0, owner="me", visibility="private")
+    answer = await gateway.service.identify("me", bytes(800_000), deadline_ms=5_000)
+
+    assert answer.match is not None
 
 
 async def test_history_goes_with_its_owner_and_nothing_is_added_by_who_is_gone(gateway: Gateway) -> None:
