@@ -308,7 +308,8 @@ def _decode(attributes: str, binary: bytes) -> Item:
     def take(value: dict[str, Any]) -> Any:
         return binary[slice(*value[""])] if "" in value else value
 
-    item: Item = json.loads(attributes, object_hook=take if binary else None)
+    # Without a function to call for each object, decoding is much faster; a text in an item has its quotes escaped.
+    item: Item = json.loads(attributes, object_hook=take if '{"": [' in attributes else None)
     return item
 
 
