@@ -11,7 +11,6 @@ export interface Activity {
   speed: number | null;
   left_s: number | null;
   isSending: boolean;
-  isPausable: boolean;
   isResumable: boolean;
   /** Files that must be given again. */
   fileless: number;

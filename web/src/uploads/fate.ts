@@ -25,8 +25,8 @@ export async function followPackage(upload: Upload, songId: string, signal: Abor
   });
 }
 
-export function isFate(song: Song): boolean {
-  return ["ready", "duplicate", "rejected", "deleted"].includes(song.status);
+export function isFate(song: Song | null): boolean {
+  return song !== null && ["ready", "duplicate", "rejected", "deleted"].includes(song.status);
 }
 
 async function follow(

@@ -7,10 +7,13 @@ import { toast } from "../ui/toast";
 import { activity, MARK } from "./activity";
 import { followPackage, followSong, isFate } from "./fate";
 import { type Found, mayBeMusic } from "./found";
-import { forget, recall, remember } from "./memory";
-import { Speed, secondsLeft } from "./speed";
+import { forget, remember } from "./memory";
+import { orphans, tab } from "./orphans";
+import { progress } from "./progress";
+import { Speed } from "./speed";
 import { namedBy, readTags } from "./tags";
 import { FileGone, transfer } from "./transfer";
+import { Turns } from "./turns";
 import { newRecord, Upload, type UploadRecord, type Visibility } from "./upload";
 
 /** Those of this tab, in the order in which they came. */
@@ -19,15 +22,14 @@ export const uploads = signal<readonly Upload[]>([]);
 export const visibility = signal<Visibility>("private");
 
 const MOST_FILES = 3;
+/** Those that ask how much of them has arrived leave connections to everything else. */
+const stockTurns = new Turns(2);
 const TICK_MS = 500;
-const tab = crypto.randomUUID();
 const speed = new Speed();
 let running = 0;
 let owner: string | null = null;
 let readingTags = Promise.resolve();
 
-// Held for as long as this tab lives, so that another tab can tell whether its uploads are orphans.
-void navigator.locks.request(lockOf(tab), () => new Promise(() => undefined));
 addEventListener("beforeunload", (event) => {
   if (uploads.peek().some((upload) => upload.isSending)) event.preventDefault();
 });
@@ -43,8 +45,8 @@ export function add(found: readonly Found[]): void {
   const music = found.filter(({ file }) => mayBeMusic(file));
   const added: Upload[] = [];
   for (const one of music) {
-    const known = uploads.peek().find((upload) => !upload.isOver && upload.isOf(one));
-    if (known) give(known, one);
+    const known = uploads.peek().find((upload) => !upload.isOver && upload.isOf(one.file));
+    if (known) give(known, one.file, one.handle);
     else added.push(new Upload(newRecord(one, owner, tab, visibility.peek()), one.file));
   }
   for (const upload of added) if (upload.record.size_bytes === 0) refuse(upload, "The file is empty.");
@@ -126,7 +128,7 @@ function stop(upload: Upload): void {
   upload.abort = new AbortController();
 }
 
-function give(upload: Upload, { file, handle }: Found): void {
+function give(upload: Upload, file: File, handle: FileSystemFileHandle | null): void {
   upload.file = file;
   upload.handle = handle ?? upload.handle;
   if (upload.phase.peek() === "fileless") upload.phase.value = "waiting";
@@ -185,11 +187,11 @@ async function watch(upload: Upload, signal: AbortSignal): Promise<void> {
   if (songId === null) return;
   upload.phase.value = "followed";
   try {
-    if (!upload.song.peek() || !isFate(upload.song.peek() as never)) await followSong(upload, songId, signal);
+    if (!isFate(upload.song.peek())) await followSong(upload, songId, signal);
     if (signal.aborted) return;
     upload.phase.value = "ended";
     upload.record.song = upload.song.peek();
-    const isReady = upload.song.peek()?.status === "ready";
+    const isReady = upload.record.song?.status === "ready";
     // What is ready is in the library; everything else stays here until somebody has seen it.
     void (isReady ? forget(upload.record) : remember(upload.record));
     tell();
@@ -202,9 +204,11 @@ async function watch(upload: Upload, signal: AbortSignal): Promise<void> {
 async function open(upload: Upload): Promise<File> {
   if (upload.file === null && upload.handle !== null) {
     const permission = await upload.handle.queryPermission?.({ mode: "read" });
-    const file =
-      permission === "denied" || permission === "prompt" ? null : await upload.handle.getFile().catch(() => null);
-    if (file && upload.isOf({ file, handle: null, folder: "" })) give(upload, { file, handle: null, folder: "" });
+    const isAllowed = permission !== "denied" && permission !== "prompt";
+    const file = isAllowed ? await upload.handle.getFile().catch(() => null) : null;
+    if (file && !upload.isOf(file))
+      throw new ProblemError("file_changed", 0, "The file has changed since. Cancel this, and add it as it is now.");
+    if (file) give(upload, file, null);
   }
   if (upload.file === null) throw new FileGone();
   return upload.file;
@@ -233,21 +237,15 @@ async function changeOwner(user: string | null): Promise<void> {
   tell();
 }
 
-/** Take over the uploads of tabs that are gone. */
+/** Go on with the uploads of tabs that are gone. */
 async function adopt(user: string): Promise<void> {
-  await navigator.locks.request("tunescout.uploads.adopt", async () => {
-    const held = new Set((await navigator.locks.query()).held?.map((lock) => lock.name));
-    const here = new Set(uploads.peek().map((upload) => upload.record.id));
-    const orphans = (await recall(user).catch(() => [])).filter(
-      (record) => !here.has(record.id) && (record.tab === tab || !held.has(lockOf(record.tab))),
-    );
-    for (const record of orphans) record.tab = tab;
-    await remember(...orphans);
-    if (owner === user) uploads.value = [...uploads.peek(), ...orphans.map(revived)];
-  });
+  const records = await orphans(user, new Set(uploads.peek().map((upload) => upload.record.id)));
+  if (owner !== user) return;
+  uploads.value = [...uploads.peek(), ...records.map(revived)];
+  if (uploads.peek().length === 0) localStorage.removeItem(MARK);
   for (const upload of uploads.peek()) {
-    if (upload.phase.peek() === "followed") void watch(upload, upload.abort.signal);
-    else if (upload.record.songId !== null && !upload.isOver) void takeStock(upload);
+    const { songId } = upload.record;
+    if (songId !== null && !upload.isOver) void takeStock(upload, songId);
   }
   pump();
 }
@@ -260,11 +258,12 @@ function revived(record: UploadRecord): Upload {
 }
 
 /** Learn how much of an upload has arrived, before anything is sent; or that all of it has. */
-async function takeStock(upload: Upload): Promise<void> {
-  const songId = upload.record.songId;
-  if (songId === null) return;
+async function takeStock(upload: Upload, songId: string): Promise<void> {
+  const endTurn = await stockTurns.take();
   const call = api.GET("/v1/songs/{song_id}/upload", { params: { path: { song_id: songId } } });
-  const known = await answer(call).catch(() => null);
+  const known = await answer(call)
+    .catch(() => null)
+    .finally(endTurn);
   if (known === null || !["waiting", "paused", "fileless"].includes(upload.phase.peek())) return;
   upload.song.value = known.song;
   if (known.upload === null) {
@@ -278,38 +277,12 @@ async function takeStock(upload: Upload): Promise<void> {
   }
 }
 
-function lockOf(name: string): string {
-  return `tunescout.uploads.${name}`;
-}
-
+/** Tell the navigation how far all are, and the next page whether there is something to go on with. */
 function tell(): void {
   const all = uploads.peek();
-  const isUnfinished = all.some((upload) => !upload.isOver);
-  if (isUnfinished) localStorage.setItem(MARK, "1");
-  if (all.length === 0) {
-    if (owner !== null) localStorage.removeItem(MARK);
-    activity.value = null;
-    return;
-  }
-  const counted = all.filter((upload) => upload.phase.peek() !== "refused");
-  const size_bytes = counted.reduce((sum, upload) => sum + upload.record.size_bytes, 0);
-  const sent_bytes = counted.reduce((sum, { phase, record, sent_bytes }) => {
-    return sum + (phase.peek() === "ended" ? record.size_bytes : sent_bytes.peek());
-  }, 0);
-  const isSending = all.some((upload) => upload.isSending);
-  if (isSending) speed.note(sent_bytes, performance.now());
-  else speed.forget();
-  const next = {
-    files: all.length,
-    over: all.filter((upload) => upload.isOver).length,
-    sent_bytes,
-    size_bytes,
-    speed: speed.perSecond,
-    left_s: secondsLeft(size_bytes - sent_bytes, speed.perSecond),
-    isSending,
-    isPausable: isSending,
-    isResumable: all.some((upload) => upload.phase.peek() === "paused"),
-    fileless: all.filter((upload) => upload.phase.peek() === "fileless").length,
-  };
+  if (all.some((upload) => !upload.isOver)) localStorage.setItem(MARK, "1");
+  const isAllGone = all.length === 0 && activity.peek() !== null;
+  if (isAllGone && owner !== null) localStorage.removeItem(MARK);
+  const next = all.length === 0 ? null : progress(all, speed);
   if (JSON.stringify(next) !== JSON.stringify(activity.peek())) activity.value = next;
 }

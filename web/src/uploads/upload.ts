@@ -75,7 +75,7 @@ export class Upload {
   }
 
   /** Whether this is the file that an upload of before was about. */
-  isOf({ file }: Found): boolean {
+  isOf(file: File): boolean {
     const { name, size_bytes, modifiedAt } = this.record;
     return file.name === name && file.size === size_bytes && file.lastModified === modifiedAt;
   }

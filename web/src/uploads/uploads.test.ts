@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import { mayBeMusic } from "./found";
+import { progress } from "./progress";
 import { Speed, secondsLeft } from "./speed";
 import { namedBy } from "./tags";
 import { atOnce, missing } from "./transfer";
 import { Turns } from "./turns";
+import { newRecord, Upload } from "./upload";
 
 const MIB = 1024 ** 2;
 
@@ -67,6 +69,18 @@ test("speed is that of the last seconds, and unknown before there are any", () =
   expect(speed.perSecond).toBe(100);
   expect(secondsLeft(500, speed.perSecond)).toBe(5);
   expect(secondsLeft(500, 0)).toBeNull();
+});
+
+test("what will not be sent counts as a file, and not as bytes", () => {
+  const all = (["sending", "ended", "refused", "paused"] as const).map((phase, index) => {
+    const file = new File([new Uint8Array(100)], `${index}.mp3`);
+    const upload = new Upload(newRecord({ file, handle: null, folder: "" }, "somebody", "here", "private"), file);
+    upload.phase.value = phase;
+    upload.sent_bytes.value = 10;
+    return upload;
+  });
+  const { files, over, sent_bytes, size_bytes } = progress(all, new Speed());
+  expect({ files, over, sent_bytes, size_bytes }).toEqual({ files: 4, over: 2, sent_bytes: 120, size_bytes: 300 });
 });
 
 test("a name without tags tells artist and title", () => {

@@ -18,7 +18,7 @@ export function Overall({ onAskFiles }: { onAskFiles: () => void }) {
         <p class="soft overall-speed">{now.isSending ? rate(now) : ""}</p>
         <div class="row">
           {now.fileless > 1 && <Button onClick={onAskFiles}>Choose the files again</Button>}
-          {now.isPausable && (
+          {now.isSending && (
             <Button look="quiet" icon="pause" onClick={() => pause(...uploads.peek())}>
               Pause all
             </Button>
