@@ -41,6 +41,10 @@ export function PresetBar() {
     setClash(conflict && { ...conflict, wish });
     if (!conflict) toast({ words: wish === "save" ? `“${name}” is saved.` : `“${name}” is deleted.` });
   });
+  const yieldTo = useAction(async (conflict: Conflict) => {
+    await takeOther(conflict);
+    setClash(null);
+  });
   const from = origin.value;
   const isOwn = from !== null && !from.is_built_in;
   return (
@@ -83,9 +87,9 @@ export function PresetBar() {
       {clash && (
         <Decision
           clash={clash}
-          problem={<ProblemNote problem={write.problem} />}
+          problem={<ProblemNote problem={write.problem ?? yieldTo.problem} />}
           onMine={() => write.run(clash.wish, clash.name, clash.preset)}
-          onOther={() => takeOther(clash).then(() => setClash(null))}
+          onOther={() => yieldTo.run(clash)}
           onClose={() => setClash(null)}
         />
       )}
