@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,7 @@ BUSY = frozenset({429, 502, 503, 504})
 FIRST_PATIENCE_S = 3.0
 """How long a service that never answered is waited for: most likely nobody started it."""
 
+LEAVING_S = 2.0
 LONGEST_PAUSE_S = 10.0
 POLL_S = 1.0
 
@@ -76,6 +78,10 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._account is not None and self._session is not None:  # else each command would leave a session behind
+            with contextlib.suppress(httpx.HTTPError):
+                ended = {"refresh_token": self._session.refresh_token}
+                await self._api.post("/v1/auth/logout", json=ended, timeout=LEAVING_S)
         await self._api.aclose()
         await self._store.aclose()
 

@@ -13,7 +13,9 @@ import uvicorn
 from typer.testing import CliRunner, Result
 
 from tests.unit.auth.conftest import serve
+from tunescout.client import Client
 from tunescout.main import app
+from tunescout.session import Account
 
 
 @pytest.fixture
@@ -73,6 +75,16 @@ def test_an_admin_lists_changes_and_deletes_accounts_by_name(url: str, monkeypat
     assert last_line(run("users", "delete", "admin", "--yes")) == "deleted"
     assert "no such user" in run("users", "delete", "admin", "--yes").stderr
     assert "only admin" in run("users", "role", "ada", "listener").stderr
+
+
+async def test_who_asks_with_a_password_leaves_no_session_behind(url: str) -> None:
+    account = Account(url, "admin", "a long pass phrase")
+    async with Client(url) as newcomer:
+        await newcomer.sign_up(account.username, account.password)
+    for _ in range(2):
+        async with Client(url, account=account) as client:
+            listed = (await client.ask("GET", "/v1/auth/sessions")).json()["sessions"]
+            assert [one["is_this"] for one in listed] == [True]
 
 
 def test_an_id_means_its_owner_although_somebody_else_is_called_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
