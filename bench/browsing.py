@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,7 @@ class Browser:
         """Go through everything that people do with a library."""
         for sort in ("newest", "title", "artist", "album"):
             self._scroll(f"songs by {sort}", "songs", sort=sort)
+            self.ask(f"parts of songs by {sort}", "songs/parts", sort=sort)
         for path in ("artists", "albums"):
             self._scroll(path, path)
         for _ in range(rounds):
@@ -173,42 +176,87 @@ class Browser:
         }
 
 
-def measure(folder: Path, songs: int, rounds: int, seed: int) -> dict[str, Any]:
-    """Start a service, fill it, and browse."""
+@dataclass(frozen=True)
+class LargeLibrary:
+    """A running service with many songs, and whose they are."""
+
+    url: str
+    songs: list[Song]
+    filled_s: float | None
+    """How long it took to fill; None where that was done before."""
+
+
+@contextmanager
+def large_library(folder: Path, songs: int, seed: int) -> Iterator[LargeLibrary]:
+    """Run a service over a folder, and fill it with songs if it has none."""
     service = OneProcess(folder)
     service.start()
     try:
         with httpx.Client(base_url=service.url, timeout=60) as http:
-            http.post("/v1/auth/signup", json=ACCOUNT).raise_for_status()
-            tokens = http.post("/v1/auth/login", json=ACCOUNT).raise_for_status().json()
-            http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+            http.post("/v1/auth/signup", json=ACCOUNT)  # refused where it was filled before
+            log_in(http)
             user_id = http.get("/v1/auth/me").raise_for_status().json()["user_id"]
+            used = http.get("/v1/songs/usage").raise_for_status().json()["songs"]["used"]
+        library = list(made_up(songs, user_id, seed))
+        if used not in (0, own := sum(song.owner == user_id for song in library)):
+            raise SystemExit(f"{folder} has {used} songs of one's own, and not {own}: name another folder")
+        filled_s = None
+        if not used:
             began_s = time.perf_counter()
-            library = list(made_up(songs, user_id, seed))
             asyncio.run(fill(service.data, library))
-            filled_s = time.perf_counter() - began_s
-            browser = Browser(http, library, seed)
-            browser.browse(rounds)
+            filled_s = round(time.perf_counter() - began_s, 1)
+        yield LargeLibrary(service.url, library, filled_s)
     finally:
         service.kill()
-    return {"songs": songs, "filled_s": round(filled_s, 1), "kinds": browser.figures()}
+
+
+def log_in(http: httpx.Client) -> None:
+    """Let a client ask as the owner of half of the songs."""
+    tokens = http.post("/v1/auth/login", json=ACCOUNT).raise_for_status().json()
+    http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+
+@contextmanager
+def folder_of(args: argparse.Namespace) -> Iterator[Path]:
+    """Return the folder that the command line names, or one that lasts as long as it is needed."""
+    if args.folder is not None:
+        args.folder.mkdir(parents=True, exist_ok=True)
+        yield args.folder
+        return
+    with tempfile.TemporaryDirectory(prefix="tunescout-library-") as folder:
+        yield Path(folder)
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return what one can say about a large library on the command line."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--songs", type=int, default=50_000)
+    parser.add_argument("--folder", type=Path, help="fill the library here, and use it again the next time")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    return parser
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--songs", type=int, default=50_000)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=40, help="songs that are searched for")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tunescout-library-") as folder:
-        figures = measure(Path(folder), args.songs, args.rounds, args.seed)
-    print(f"{figures['songs']} songs, filled in {figures['filled_s']} s")
-    for kind, one in figures["kinds"].items():
+    with (
+        folder_of(args) as folder,
+        large_library(folder, args.songs, args.seed) as library,
+        httpx.Client(base_url=library.url, timeout=60) as http,
+    ):
+        log_in(http)
+        browser = Browser(http, library.songs, args.seed)
+        browser.browse(args.rounds)
+    load = os.getloadavg()[0]
+    print(f"{args.songs} songs, filled in {library.filled_s} s, load {load:.1f}")
+    kinds = browser.figures()
+    for kind, one in kinds.items():
         print(f"{kind:32} " + "  ".join(f"{name} {value:8}" for name, value in one.items()))
     if args.json:
-        print(json.dumps(figures))
+        print(json.dumps({"songs": args.songs, "filled_s": library.filled_s, "load": load, "kinds": kinds}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // How is a list of 50,000 things shown, and gone through by keys? Only what is seen exists; all have the same size.
 import type { ComponentChildren, RefObject } from "preact";
-import { useImperativeHandle, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 /** What others do with a list. */
 export interface ListHandle {
@@ -104,11 +104,16 @@ export function VirtualList({ label, count, height_px, columns = 1, item, onSigh
           }}
           onFocusIn={() => setReached(index)}
         >
-          {item(index, index === reached)}
+          <Item item={item} index={index} isReached={index === reached} />
         </li>
       ))}
     </ul>
   );
+}
+
+/** Made anew only when it is another: scrolling leaves those alone that stay in sight. */
+function Item({ item, index, isReached }: { item: VirtualListProps["item"]; index: number; isReached: boolean }) {
+  return <>{useMemo(() => item(index, isReached), [item, index, isReached])}</>;
 }
 
 function focusable(list: Element, index: number): HTMLElement | null {
