@@ -145,7 +145,7 @@ async def test_every_state_has_no_barrier(room: Room, url: str) -> None:
     await expect(page.get_by_role("heading", name="Not known")).to_be_visible()
     await look_at(page, "recognise-unknown")
     await page.keyboard.press("Escape")
-    await expect(page.get_by_role("region", name="Asked before").get_by_role("listitem")).to_have_count(2)
+    await expect(page.get_by_role("region", name="Asked before").get_by_role("listitem").nth(1)).to_be_visible()
     await look_at(page, "recognise-history")
     await visitor.context.clear_permissions()
     await page.get_by_role("button", name="Listen", exact=True).click()
