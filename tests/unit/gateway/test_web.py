@@ -1,3 +1,5 @@
+"""What does a browser get at the addresses of the gateway?"""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
