@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ from bench import readback
 from bench.faults import Faults, schedule
 from bench.uploaders import Uploaders, recordings, write
 from deploy.local.fault_proxy import DYNAMODB_REFUSALS, S3_REFUSALS, FaultProxy
+from deploy.local.process import end_in_order_when_asked
 from deploy.local.stack import Stack
 
 Figures = dict[str, Any]
@@ -221,8 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, default=None, help="folder for data and logs, to be looked at later")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):  # whoever runs this in the background may have had them ignored
-        signal.signal(number, signal.default_int_handler)
+    end_in_order_when_asked()
     os.environ.update(SETTINGS)
     folder = args.keep or Path(tempfile.mkdtemp(prefix="tunescout-chaos-"))
     figures = asyncio.run(run(args, folder))

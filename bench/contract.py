@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import httpx
 from bench.contract_world import PASSWORD, ROLES, Role, World, made
 from deploy.local.cache import REPOSITORY
 from deploy.local.one_process import OneProcess
+from deploy.local.process import end_in_order_when_asked
 from deploy.local.stack import Stack
 
 PHASES = "examples,coverage,fuzzing,stateful"
@@ -258,8 +258,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("var/contract"), help="for what Schemathesis says")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # else what was started would stay
-        signal.signal(number, signal.default_int_handler)
+    end_in_order_when_asked()
     figures: dict[str, Any] = {}
     os.environ |= SETTINGS
     with tempfile.TemporaryDirectory(prefix="tunescout-") as temporary:

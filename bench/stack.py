@@ -20,6 +20,7 @@ from typing import Any
 
 from bench.arrivals import Arrivals
 from bench.listeners import Listeners, Report, unexpected
+from deploy.local.process import end_in_order_when_asked
 from deploy.local.stack import Stack
 
 Figures = dict[str, Any]
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    end_in_order_when_asked()
     os.environ["TUNESCOUT_STREAMING_PACKAGE_NEW_SONGS"] = "false"  # made-up songs have no audio
     with tempfile.TemporaryDirectory(prefix="tunescout-stack-") as folder:
         stack = Stack(Path(folder), args.base_port, args.shards, args.replicas, durable=True)

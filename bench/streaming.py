@@ -16,8 +16,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ import numpy as np
 import soundfile
 
 from deploy.local.one_process import OneProcess
-from deploy.local.process import Process
+from deploy.local.process import Process, end_in_order_when_asked
 from deploy.local.stack import Stack
 from services.streaming.encoder import BIT_RATES_KBPS, SEGMENT_S, encode, package_rate_hz
 from shared.audio.sandbox import SandboxLimits, run_isolated
@@ -138,24 +138,19 @@ class Playing:
     redirects_per_s: float
 
 
-@asynccontextmanager
-async def running(stack: bool) -> AsyncIterator[tuple[str, list[Process]]]:
+@contextmanager
+def running(stack: bool) -> Iterator[tuple[str, list[Process]]]:
     """Run a service; yield its address, and the processes through which a redirect goes."""
     with tempfile.TemporaryDirectory() as name:
-        if stack:
-            many = Stack(Path(name))
-            await asyncio.to_thread(many.start)
-            try:
-                yield many.url, [many.services["gateway"], many.services["streaming"]]
-            finally:
-                await asyncio.to_thread(many.kill)
-            return
-        one = OneProcess(Path(name))
-        await asyncio.to_thread(one.start)
+        service = Stack(Path(name)) if stack else OneProcess(Path(name))
+        service.start()
         try:
-            yield one.url, [one]
+            if isinstance(service, OneProcess):
+                yield service.url, [service]
+            else:
+                yield service.url, [service.services["gateway"], service.services["streaming"]]
         finally:
-            one.kill()
+            service.kill()
 
 
 async def packaged_song(url: str, folder: Path) -> str:
@@ -175,9 +170,9 @@ async def packaged_song(url: str, folder: Path) -> str:
     return str(found["hls_url"]).rpartition("/")[0]
 
 
-async def playing(seconds: float, *, stack: bool) -> Playing:
+async def playing(url: str, processes: Sequence[Process], seconds: float) -> Playing:
     """Fetch segments one after the other, then only redirects, some at the same time."""
-    async with running(stack) as (url, processes), httpx.AsyncClient(timeout=30) as player:
+    async with httpx.AsyncClient(timeout=30) as player:
         with tempfile.TemporaryDirectory() as folder:
             base = await packaged_song(url, Path(folder))
         segments = [f"{base}/128k/{number:05}.m4s" for number in range(1, 16)]
@@ -215,11 +210,12 @@ def _cpu_s(process: Process) -> float:
 # --- All together ---
 
 
-async def measure(arguments: argparse.Namespace) -> dict[str, object]:
+def measure(arguments: argparse.Namespace) -> dict[str, object]:
     """Return all figures by name."""
     paths = [song.path for song in gather(arguments.music).songs]
-    made = await packaging(paths[: arguments.songs], arguments.rounds)
-    played = await playing(arguments.seconds, stack=arguments.stack)
+    made = asyncio.run(packaging(paths[: arguments.songs], arguments.rounds))
+    with running(arguments.stack) as (url, processes):
+        played = asyncio.run(playing(url, processes, arguments.seconds))
     return {
         "packaging": {**asdict(made), "speed": made.speed, "cost_ratio": made.cost_ratio},
         "playing": asdict(played),
@@ -236,7 +232,8 @@ def main() -> None:
     parser.add_argument("--stack", action="store_true", help="play from a service of many processes over S3")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     arguments = parser.parse_args()
-    figures = asyncio.run(measure(arguments))
+    end_in_order_when_asked()
+    figures = measure(arguments)
     for part, values in figures.items():
         assert isinstance(values, dict)
         for name, value in values.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ from deploy.local.chromium import chromium
 from deploy.local.container import RabbitMQContainer, docker_answers
 from deploy.local.dynamodb import Ministack, Roto, ministack_environment
 from deploy.local.node import node_modules
-from deploy.local.process import StartFailed
+from deploy.local.process import StartFailed, end_in_order_when_asked
 from deploy.local.rabbitmq import RabbitMQ, find_installation
 from deploy.local.seaweedfs import SeaweedFS
 from deploy.local.web import built_pages
@@ -56,8 +55,7 @@ settings.load_profile("busy")
 
 
 def pytest_configure() -> None:
-    # A cancelled run ends its servers like an interrupted one.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_in_order_when_asked()
 
 
 class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from deploy.local import state
 from deploy.local.cache import REPOSITORY
-from deploy.local.process import StartFailed
+from deploy.local.process import StartFailed, end_in_order_when_asked
 from deploy.local.stack import Stack
 
 app = typer.Typer(help="RabbitMQ, S3, DynamoDB and every service, without Docker.", no_args_is_help=True)
@@ -95,7 +95,7 @@ def servers(folder: Folder = REPOSITORY / "var" / "servers", base_port: BasePort
 
 
 def _made(folder: Path, base_port: int | None, shards: int, replicas: int) -> Stack:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else what was started so far would stay
+    end_in_order_when_asked()
     try:
         return Stack(folder, base_port, shards, replicas)
     except (StartFailed, ValueError) as why:

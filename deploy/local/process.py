@@ -142,3 +142,12 @@ def kill_group(pid: int) -> None:
     """Kill every process of a group; it is no error when none is left."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def end_in_order_when_asked() -> None:
+    """Let SIGTERM and SIGINT raise KeyboardInterrupt, so that this process ends what it has started.
+
+    SIGINT too: whoever runs this in the background may have had it ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
