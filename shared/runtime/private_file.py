@@ -13,4 +13,6 @@ def write_private(path: Path, data: bytes) -> None:
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
+        file.flush()
+        os.fsync(file.fileno())  # else the name may stand for an empty file when the machine has lost its power
     partial.rename(path)
