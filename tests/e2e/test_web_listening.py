@@ -28,6 +28,18 @@ RATE_HZ = 44_100
 SONG_S = 14.0
 SEEDS = {"Ebb": 9201, "Flow": 9202, "Tide": 9203, "Reef": 9204}
 OWNED = ("Ebb", "Flow", "Tide")
+SPEAKERS = """
+(() => {
+  const { Audio } = window;
+  window.speakers = [];
+  window.Audio = function () {
+    const speaker = new Audio();
+    window.speakers.push(speaker);
+    return speaker;
+  };
+})();
+"""
+"""Holds on to what plays, which is in no document; a script to be run before those of the page."""
 
 
 @cache
@@ -171,6 +183,59 @@ async def test_song_goes_on_at_its_place_when_its_address_has_ended(listener: Vi
     assert refused > 1
     assert all("403" in complaint for complaint in listener.complaints)
     listener.complaints.clear()
+
+
+async def test_lost_song_comes_back_by_itself_at_its_place_and_speed_and_stops_when_the_system_stops_it(
+    visitor: Visitor, owner: Client
+) -> None:
+    await visitor.context.add_init_script(SPEAKERS)
+    page = await open_library(visitor, owner)
+    await play(page, "Tide").click()
+    bar = page.get_by_role("region", name="Player")
+    await bar.get_by_role("button", name="Sound", exact=True).click()
+    await bar.get_by_role("group", name="Speed").get_by_role("radio").first.check()  # half as fast
+    await page.keyboard.press("Escape")
+
+    await visitor.context.set_offline(True)
+    await page.keyboard.press("n")  # this one may be there already
+    await page.keyboard.press("n")
+    await expect(bar.get_by_role("alert")).to_contain_text("cannot be reached")
+    await page.keyboard.press("ArrowRight")
+    await visitor.context.set_offline(False)
+    slider = page.get_by_role("slider", name="Position in the song")
+    await expect(slider).to_have_attribute("aria-valuetext", re.compile("^([6-9]|1[0-4]) seconds"))
+    assert await page.evaluate("speakers.some((one) => !one.paused && one.playbackRate === 0.5)")
+    await expect(bar.get_by_role("alert")).to_have_count(0)
+
+    await page.evaluate("speakers.forEach((one) => one.pause())")
+    await expect(bar.get_by_role("button", name="Play")).to_be_visible()
+    assert all("Failed to load resource" in complaint for complaint in visitor.complaints)
+    visitor.complaints.clear()
+
+
+async def test_next_song_that_is_gone_is_asked_for_once_and_told_of_when_it_is_its_turn(
+    visitor: Visitor, owner: Client
+) -> None:
+    page = await open_library(visitor, owner)
+    asked = 0
+
+    async def refuse(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        await route.fulfill(status=404, json={"code": "song_not_found", "detail": "there is no such song"})
+
+    await visitor.context.route(f"**/v1/songs/{await song_id(owner, 'Flow')}/stream", refuse)
+    await play(page, "Tide").click()
+    slider = page.get_by_role("slider", name="Position in the song")
+    await expect(slider).to_have_attribute("aria-valuetext", re.compile("^[3-9] seconds"))
+    assert asked == 1
+    await page.keyboard.press("n")
+    await expect(page.get_by_role("region", name="Player").get_by_role("alert")).to_contain_text(
+        "There is no such song"
+    )
+    assert asked == 2
+    assert all("404" in complaint for complaint in visitor.complaints)
+    visitor.complaints.clear()
 
 
 async def test_words_narrow_the_list_as_one_types(visitor: Visitor, owner: Client) -> None:
