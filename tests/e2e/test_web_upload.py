@@ -116,6 +116,27 @@ async def test_large_upload_whose_tab_is_closed_goes_on_where_it_was_and_arrives
     await visitor.leave()
 
 
+async def test_upload_outlives_any_number_of_signatures(browser: Browser, url: str, tmp_path: Path) -> None:
+    await asyncio.to_thread(write_large, tmp_path / "Slow road.wav", 32_000_000)
+    visitor, page = await arrive(browser, url)
+    seen: set[str] = set()
+
+    async def refuse_at_first(route: Route) -> None:
+        [part] = re.findall(r"part(?:Number)?=(\d+)", route.request.url)
+        if part in seen:
+            return await route.continue_()
+        seen.add(part)
+        return await route.fulfill(status=403, headers={"Access-Control-Allow-Origin": "*"})
+
+    await page.route(re.compile(r"[?&]part(Number)?="), refuse_at_first)
+    await choose(page, tmp_path / "Slow road.wav")
+    await expect(row(page, "Slow road")).to_contain_text(re.compile("Listening|Comparing|library"), timeout=FATE_MS)
+    assert len(seen) > 4
+    await page.unroute_all()
+    visitor.complaints.clear()  # of every refusal
+    await visitor.leave()
+
+
 async def stored_digest(visitor: Visitor) -> str:
     """Return the digest of the only song of somebody as it comes from the bucket."""
     account = Account(visitor.url, visitor.name, PASSWORD)
