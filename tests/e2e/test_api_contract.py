@@ -39,7 +39,7 @@ def test_service_describes_itself_as_the_committed_document_does(url: str) -> No
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD"])
 def test_refused_method_is_answered_with_all_that_may_be_asked(url: str, method: str) -> None:
-    answer = httpx.request(method, f"{url}/v1/songs")
+    answer = httpx.request(method, f"{url}/v1/songs", timeout=30)
 
     assert answer.status_code == 405
     assert sorted(answer.headers["allow"].split(", ")) == ["GET", "POST"]

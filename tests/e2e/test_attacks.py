@@ -20,7 +20,7 @@ from deploy.local.one_process import OneProcess
 from deploy.local.stack import Stack
 from tests.e2e.conftest import new_client
 from tests.e2e.music import noisy_clip, song, write
-from tests.e2e.test_main_job import upload, upload_one
+from tests.e2e.test_main_job import named, upload, upload_one
 from tunescout.answers import Song
 from tunescout.client import Client
 
@@ -158,13 +158,15 @@ async def test_a_flood_of_noise_ends_in_time_and_keeps_nobody_from_an_answer(
     url: str, client: Client, tmp_path: Path
 ) -> None:
     known = await upload_one(client, write(tmp_path / "known.flac", song(7_002)))
+    clip = noisy_clip(7_002, begin_s=4, duration_s=8, snr_db=10)
+    await named(client, clip)
     noise = wav_of(8_000, 1, np.random.default_rng(1).integers(-9_000, 9_000, 500_000, np.int16).tobytes())
     async with await new_client(url) as flooder, httpx.AsyncClient(base_url=url, timeout=60) as http:
         session = await flooder.ask("GET", "/v1/queries")
         headers = {"Authorization": session.request.headers["Authorization"], "Content-Type": "audio/wav"}
         asked = "/v1/queries?deadline_ms=4000"
         flood = [asyncio.create_task(http.post(asked, content=noise, headers=headers)) for _ in range(100)]
-        heard = await client.identify(noisy_clip(7_002, begin_s=4, duration_s=8, snr_db=10))
+        heard = await client.identify(clip)
         answers = await asyncio.gather(*flood)
 
     assert heard.match is not None
@@ -227,5 +229,5 @@ async def test_attacks_leave_nothing_behind_and_everybody_at_work(
 
     assert len(refusals(ended)) == 3
     assert after.status == "ready"
-    async with httpx.AsyncClient(base_url=service.url) as http:
+    async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
         assert (await http.get("/ready")).status_code == 200

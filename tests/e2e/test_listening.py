@@ -63,7 +63,7 @@ async def test_song_is_measured_and_rendered_as_its_owner_likes_it(client: Clien
     made = await rendered(client, uploaded.id, preset="mine", format="wav", bit_depth=24)
 
     assert (made["status"], made["settings"]["bass_db"]) == ("ready", 5)
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(timeout=30) as anybody:
         download = await anybody.get(made["download"]["url"])
     (tmp_path / "made.wav").write_bytes(download.content)
     heard, rate_hz = soundfile.read(tmp_path / "made.wav")

@@ -158,7 +158,7 @@ async def test_players_play_the_beginning_and_any_other_place_as_the_source_has_
 
 async def statuses(base: str, **headers: str) -> set[int]:
     """What every manifest, and the first and the last of the segments, answer below an address."""
-    async with httpx.AsyncClient(headers=headers, follow_redirects=True) as anybody:
+    async with httpx.AsyncClient(headers=headers, follow_redirects=True, timeout=30) as anybody:
         return {(await anybody.get(f"{base}/{name}")).status_code for name in (*MANIFESTS, *AUDIO)}
 
 
@@ -177,7 +177,7 @@ async def test_whoever_has_the_grant_plays_and_nobody_else_does(song: Packaged) 
 
 
 async def test_the_bucket_gives_nobody_a_segment_without_a_signature(song: Packaged) -> None:
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(timeout=30) as anybody:
         segment = (await anybody.get(f"{song.base}/128k/00001.m4s")).headers["location"]
 
         assert (await anybody.get(segment)).status_code == 200

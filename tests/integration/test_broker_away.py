@@ -31,7 +31,7 @@ async def test_subscription_that_was_cut_off_is_made_when_the_broker_is_back(rab
 
         event = UserRegistered(user_id="ada")
         await bus.publish(event)
-        assert (await asyncio.wait_for(heard.get(), 10)).id == event.id
+        assert (await asyncio.wait_for(heard.get(), 30)).id == event.id
         assert await bus.is_ready()
         await bus.close()
         assert heard.empty()

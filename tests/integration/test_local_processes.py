@@ -41,7 +41,7 @@ def pids(folder: Path) -> list[int]:
 
 
 def wait_until_gone(ids: list[int]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while any(state.birth(pid) for pid in ids):
         assert time.monotonic() < deadline, f"some of {ids} still run"
         time.sleep(0.02)

@@ -33,7 +33,7 @@ def counted(metric: str, **labels: str) -> float:
 async def heard(bus: EventBus, event: Event) -> None:
     before = counted("tunescout_events_heard_total", event=event.name)
     await bus.publish(event)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while counted("tunescout_events_heard_total", event=event.name) == before:  # noqa: ASYNC110 - metrics do not call
             await asyncio.sleep(0.01)
 

@@ -22,7 +22,7 @@ async def test_an_action_is_said_to_everybody_and_in_the_log() -> None:
     with capture_logs() as lines:
         await Audit(bus).record("song.unshared", actor="01ADA", subject="01SONG", address="192.0.2.7", detail="all")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert (await heard.get()).model_dump(exclude={"id", "occurred_at"}) == fields | {"outcome": "allowed"}
     assert lines == [{"event": "audit.recorded", "log_level": "info", "outcome": "allowed", **fields}]
     await bus.close()

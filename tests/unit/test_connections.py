@@ -36,7 +36,7 @@ async def test_answer_is_whole_though_the_application_is_not_done_with_the_reque
     server = await asyncio.get_running_loop().create_server(served, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     writer.write(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /second HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         answers = await reader.read()
     writer.close()
     server.close()

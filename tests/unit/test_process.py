@@ -50,7 +50,7 @@ async def test_event_that_is_published_while_services_start_is_heard(tmp_path: P
     speaks = ServiceApp("speaks", start=lambda: bus.publish(UserRegistered(user_id="first")))
     app, process = served(tmp_path, speaks, hears, bus=bus)
 
-    async with process.lifespan(app), asyncio.timeout(10):
+    async with process.lifespan(app), asyncio.timeout(30):
         assert (await heard.get()).user_id == "first"
 
 

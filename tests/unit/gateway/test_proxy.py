@@ -157,7 +157,7 @@ async def test_answer_that_breaks_off_is_one_line_in_the_log_and_seen_by_the_cli
     served = partial(connect, config=config, server_state=ServerState(), app_state={})
     gateway = await asyncio.get_running_loop().create_server(served, "127.0.0.1", 0)
     with capture_logs() as said:
-        async with asyncio.timeout(10), httpx.AsyncClient() as client:
+        async with asyncio.timeout(30), httpx.AsyncClient() as client:
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
                 await client.get(f"http://127.0.0.1:{port_of(gateway)}/v1/auth/me")
 

@@ -200,7 +200,7 @@ async def test_what_is_stored_of_a_song_after_it_was_deleted_is_removed_again(in
 
     assert (await ingest.fingerprint(song.song_id)).status is Status.DELETED
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert (await deleted.get()).song_id == song.song_id
 
 
@@ -224,5 +224,5 @@ async def test_file_that_is_swapped_after_it_was_completed_becomes_no_song(inges
         )
     )
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert (await failures.get()).code == "content_changed"

@@ -233,6 +233,6 @@ async def test_stream_of_events_ends_when_the_song_is_not_seen_any_more(ingest: 
 
         await ingest.service.delete(person("ada"), song.song_id)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert (await following).text.count("event: song") == 1
         assert (await eve.get(f"/songs/{song.song_id}/events")).status_code == 404

@@ -160,7 +160,7 @@ async def test_a_song_whose_packaging_is_killed_in_five_places_ends_packaged_onc
             assert hashlib.sha256(stored).hexdigest() == segment.sha256
     await parts.bus.connect()
     await parts.bus.subscribe(listener)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not heard:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert {event.package_id for event in heard} == {package.package_id}
@@ -227,7 +227,7 @@ async def test_a_song_that_waits_to_be_packaged_anew_is_not_queued_again(parts: 
     await parts.songs.put(replace(ENTRY, revision=4).item())
     await service.request_package(Identity("me", "me", "contributor"), SONG_ID)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert [(await requested.get()).revision for _ in range(2)] == [3, 4]
 
 

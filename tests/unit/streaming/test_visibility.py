@@ -92,5 +92,5 @@ async def test_who_follows_a_song_hears_no_more_when_it_is_shared_no_more(
 
     await listening.unshare(song)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert [one["status"] for one in told(await following)] == ["waiting"]
