@@ -7,9 +7,21 @@ import { useLoaded } from "../ui/loaded";
 import { ProblemNote } from "../ui/notice";
 import { Segmented } from "../ui/segmented";
 import { Progress } from "../ui/waiting";
+import { bytes } from "../ui/words";
 import { complete } from "./filters";
 import { settings } from "./live";
-import { again, type BitDepth, type Format, follow, type Made, made, make, picture, type Render } from "./renders";
+import {
+  again,
+  type BitDepth,
+  type Format,
+  follow,
+  type Made,
+  made,
+  make,
+  picture,
+  type Render,
+  recall,
+} from "./renders";
 import { settingsWords } from "./words";
 
 const FORMATS = [
@@ -27,6 +39,7 @@ const FRESH_MS = 30_000;
 
 export function FileMaker() {
   const song = current.value;
+  useEffect(() => void recall(), []);
   const [format, setFormat] = useState<Format>("flac");
   const [depth, setDepth] = useState<"16" | "24">("16");
   const ask = useAction(async () => {
@@ -129,7 +142,7 @@ function Download({ render }: { render: Render }) {
           void refresh.run();
         }}
       >
-        Download{size_bytes !== null && ` (${megabytes(size_bytes)})`}
+        Download{size_bytes !== null && ` (${bytes(size_bytes)})`}
       </a>
       <ProblemNote problem={refresh.problem} />
     </>
@@ -156,8 +169,4 @@ function Picture({ render }: { render: Render }) {
       />
     </>
   );
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

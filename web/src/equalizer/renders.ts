@@ -1,9 +1,9 @@
-// Which files has somebody had made of songs since this page was opened, and how far are they?
+// Which files has somebody had made of songs in this browser, and how far are they?
 import { effect, signal } from "@preact/signals";
 import { answer, api, type Schemas } from "../api/client";
 import { events } from "../api/events";
 import { asProblem, type ProblemError } from "../api/problems";
-import { isSignedIn } from "../session/session";
+import { account, isSignedIn } from "../session/session";
 import type { Settings } from "./filters";
 
 export type Render = Schemas["RenderBody"];
@@ -20,6 +20,8 @@ export interface Made {
 /** The last one first. */
 export const made = signal<readonly Made[]>([]);
 
+/** So many are found again after a reload. */
+const KEPT = 20;
 const followed = new Map<string, AbortController>();
 
 /** Have a file made of a song as the equalizer plays it, and follow it. */
@@ -34,7 +36,39 @@ export async function make(
     api.POST("/v1/songs/{song_id}/renders", { params, body: { settings, format, bit_depth } }),
   );
   made.value = [{ song, render, problem: null }, ...made.peek().filter((one) => one.render.id !== render.id)];
+  remember();
   if (!isOver(render)) void follow(render);
+}
+
+/** Get back what was asked for before the page was opened, as far as the service still has it. */
+export async function recall(): Promise<void> {
+  const kept: [string, string][] = JSON.parse(localStorage.getItem(place()) ?? "[]");
+  const isHere = (id: string) => made.peek().some(({ render }) => render.id === id);
+  const found = await Promise.all(kept.filter(([, id]) => !isHere(id)).map(([song, id]) => still(song, id)));
+  const back = found.filter((one) => one !== null && !isHere(one.render.id)) as Made[];
+  made.value = [...made.peek(), ...back];
+  for (const { render } of back) if (!isOver(render)) void follow(render);
+}
+
+async function still(song_id: string, render_id: string): Promise<Made | null> {
+  try {
+    const [song, render] = await Promise.all([
+      answer(api.GET("/v1/songs/{song_id}", { params: { path: { song_id } } })),
+      answer(api.GET("/v1/songs/{song_id}/renders/{render_id}", { params: { path: { song_id, render_id } } })),
+    ]);
+    return { song, render, problem: null };
+  } catch {
+    return null; // gone after its week, or with the song
+  }
+}
+
+function remember(): void {
+  const kept = made.peek().slice(0, KEPT);
+  localStorage.setItem(place(), JSON.stringify(kept.map(({ render }) => [render.song_id, render.id])));
+}
+
+function place(): string {
+  return `tunescout.renders.${account.peek()?.user_id}`;
 }
 
 /** What is known of a render now, with a fresh address of its file. */

@@ -41,3 +41,21 @@ test("letters are typed where one types, and the browser keeps its own shortcuts
   press("r", document.body, { ctrlKey: true });
   expect(done).toEqual([]);
 });
+
+test("Space presses the button that keys have reached, and not one that was clicked", async () => {
+  const Playing = () => {
+    useShortcut({ key: " ", words: "Play or pause" }, () => done.push("pause"));
+    return <button type="button">Song</button>;
+  };
+  await act(() => render(<Playing />, document.body));
+  const button = document.querySelector("button") ?? document.body;
+  const focus = () => button.dispatchEvent(new FocusEvent("focusin", { bubbles: true }));
+  focus();
+  press(" ", button);
+  expect(done).toEqual([]);
+  dispatchEvent(new Event("pointerdown"));
+  focus();
+  dispatchEvent(new Event("pointerup"));
+  press(" ", button);
+  expect(done).toEqual(["pause"]);
+});

@@ -51,8 +51,19 @@ function isTakenBy(target: EventTarget | null, key: string): boolean {
     const type = (target as HTMLInputElement).type;
     return type === "range" ? key.startsWith("Arrow") : !["checkbox", "radio", "button"].includes(type) || key !== "?";
   }
-  return key === " " && target.matches("button, a, [role=button], [role=option], summary");
+  return key === " " && !isFocusPointed && target.matches("button, a, [role=button], [role=option], summary");
 }
+
+// Who clicks a song and presses Space later wants silence, and not that song once more; who goes there by keys presses it.
+let isPointing = false;
+let isFocusPointed = false;
+const point = ({ type }: Event) => {
+  isPointing = type === "pointerdown";
+};
+for (const type of ["pointerdown", "pointerup", "pointercancel"]) addEventListener(type, point, true);
+addEventListener("focusin", () => {
+  isFocusPointed = isPointing;
+});
 
 addEventListener("keydown", onKeyDown);
 

@@ -82,9 +82,11 @@ export class Upload {
 
   /** How it is called here: what the service says, or the file, or its name. */
   get title(): string {
-    const said = this.song.value?.title;
-    if (said && said !== "Unknown Title") return said;
-    return this.tags.value?.title ?? this.record.named?.title ?? this.record.name.replace(/\.[^.]+$/, "");
+    const song = this.song.value;
+    const bare = this.record.name.replace(/\.[^.]+$/, "");
+    // Before it has read the file, the service calls a song like it; the tags that were read here are better.
+    if (song && (song.title !== bare || song.status === "fingerprinted" || song.status === "ready")) return song.title;
+    return this.tags.value?.title ?? this.record.named?.title ?? bare;
   }
 
   get isSending(): boolean {

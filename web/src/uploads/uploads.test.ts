@@ -94,3 +94,19 @@ test("notes and covers beside the music stay out", () => {
   const names = ["a.FLAC", "cover.jpg", ".hidden.mp3", "notes.txt", "b.opus"];
   expect(names.filter((name) => mayBeMusic({ name, type: "" }))).toEqual(["a.FLAC", "b.opus"]);
 });
+
+test("a title that the service took from the file's name gives way to the tags, until it has read the file", () => {
+  const file = new File([], "03 track.flac");
+  const upload = new Upload(newRecord({ file, handle: null, folder: "" }, "ada", "tab", "private"), file);
+  const say = (title: string, status: string) => {
+    upload.song.value = { title, status } as unknown as typeof upload.song.value;
+    return upload.title;
+  };
+  expect(upload.title).toBe("03 track");
+  upload.tags.value = { title: "Sea" };
+  expect([say("03 track", "uploaded"), say("Typed", "uploaded"), say("03 track", "ready")]).toEqual([
+    "Sea",
+    "Typed",
+    "03 track",
+  ]);
+});

@@ -15,7 +15,7 @@ export function confidenceWords(confidence: number): string {
 
 /** Who made it; what nobody said is left out. */
 export function byWords(...said: string[]): string {
-  return said.filter((words) => words && !words.startsWith("Unknown ")).join(" · ");
+  return said.filter(Boolean).join(" · ");
 }
 
 /** What was found, in one sentence. */

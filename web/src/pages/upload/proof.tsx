@@ -24,7 +24,7 @@ export function DuplicateProof({ upload, proof }: { upload: Upload; proof: Proof
     <div class="stack">
       <p class="proof-words">
         It is already here as <strong>{proof.title}</strong>
-        {proof.artist !== "Unknown Artist" && (
+        {proof.artist && (
           <>
             {" by "}
             <strong>{proof.artist}</strong>

@@ -21,11 +21,10 @@ export const VISIBILITIES = [
 export function valuesOf(upload: Upload): Values {
   const song = upload.song.value;
   const tags = upload.tags.value ?? {};
-  const known = (said: string | undefined) => (said?.startsWith("Unknown ") ? undefined : said);
   return {
-    title: known(song?.title) ?? tags.title ?? upload.record.named?.title ?? "",
-    artist: known(song?.artist) ?? tags.artist ?? "",
-    album: known(song?.album) ?? tags.album ?? "",
+    title: upload.title,
+    artist: song?.artist || (tags.artist ?? ""),
+    album: song?.album || (tags.album ?? ""),
     year: String(song?.year ?? tags.year ?? ""),
     isrc: song?.isrc ?? tags.isrc ?? "",
   };

@@ -26,9 +26,9 @@ export function UploadRow({ upload, onAskFile }: RowProps) {
   const phase = upload.phase.value;
   const tone = toneOf(upload);
   const isMoving = ["waiting", "sending", "interrupted", "paused", "fileless"].includes(phase);
-  const by = [song?.artist, song?.album].filter((words) => words && !words.startsWith("Unknown "));
-  const said = [upload.tags.value?.artist, upload.tags.value?.album].filter(Boolean);
-  const details = (by.length > 0 ? by : said).join(" · ") || upload.record.folder || bytes(upload.record.size_bytes);
+  const tags = upload.tags.value;
+  const by = [song?.artist || tags?.artist, song?.album || tags?.album].filter(Boolean).join(" · ");
+  const details = by || upload.record.folder || bytes(upload.record.size_bytes);
   return (
     <li class={`upload upload-${tone}`}>
       <div class="upload-line">
