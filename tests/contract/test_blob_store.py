@@ -406,6 +406,16 @@ class TestUploadsInParts:
         assert (info.size_bytes, info.content_type) == (len(first + second + third), "audio/flac")
         assert await store.sha256(key) == hashlib.sha256(first + second + third).hexdigest()
 
+    async def test_parts_may_be_joined_many_times_at_once(
+        self, store: BlobStore, client: httpx.AsyncClient, key: str
+    ) -> None:
+        for number in range(5):
+            upload_id = await store.open_multipart(f"{key}{number}", content_type="audio/flac")
+            await self.upload(store, client, f"{key}{number}", upload_id, b"data")
+            joining = (store.complete_multipart(f"{key}{number}", upload_id, size_bytes=4) for _ in range(6))
+            await asyncio.gather(*joining)
+            assert await store.get(f"{key}{number}") == b"data"
+
     @pytest.mark.parametrize("numbers", [(), (2,), (1, 3)])
     async def test_an_upload_with_missing_parts_cannot_be_completed(
         self, store: BlobStore, client: httpx.AsyncClient, key: str, numbers: tuple[int, ...]
