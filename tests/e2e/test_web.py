@@ -79,6 +79,23 @@ async def test_session_survives_tabs_that_reload_at_once_and_in_the_middle_of_a_
         await expect(heading(tab, "Log in")).to_be_visible()
 
 
+async def test_open_tab_knows_who_has_logged_in_beside_it(visitor: Visitor) -> None:
+    page = await visitor.open("/account")
+    first = await sign_up(page)
+    await page.get_by_role("button", name="Log out", exact=True).click()
+    await expect(heading(page, "Log in")).to_be_visible()
+    second = await sign_up(page)
+    await page.get_by_role("link", name="Account").click()
+    await expect(page.get_by_text(f"Signed in as {second}")).to_be_visible()
+
+    await visitor.context.clear_cookies()
+    beside = await visitor.open("/login")
+    await log_in(beside, first)
+    await expect(page.get_by_text(f"Signed in as {first}")).to_be_visible()
+    assert all("401" in complaint for complaint in visitor.complaints)
+    visitor.complaints.clear()
+
+
 async def test_account_ends_with_its_password_and_nothing_else(visitor: Visitor) -> None:
     page = await visitor.open("/account")
     await sign_up(page)

@@ -29,11 +29,7 @@ let refreshing: Promise<void> | null = null;
 
 /** Take up the session of before, if there is one. */
 export async function start(): Promise<void> {
-  tabs.onmessage = ({ data }) => {
-    if (data === "out") return forget();
-    account.value = null; // it may be somebody else
-    void resume();
-  };
+  tabs.onmessage = ({ data }) => (data === "out" ? forget() : void resume());
   addEventListener("online", () => state.value === "unreachable" && void resume());
   await resume();
 }
@@ -42,7 +38,9 @@ async function resume(): Promise<void> {
   if (localStorage.getItem(MARK) === null) return forget();
   try {
     await refresh();
-    account.value ??= await me();
+    const who = await me(); // somebody else may have logged in meanwhile, or they have got another role
+    if (token === null) return; // logged out meanwhile
+    account.value = who;
     state.value = "signed-in";
   } catch (error) {
     if (error instanceof ProblemError && !error.isPassing) return forget();
