@@ -25,6 +25,7 @@ import numpy as np
 from ulid import ULID
 
 from deploy.local.one_process import OneProcess
+from deploy.local.process import end_in_order_when_asked
 from services.ingest.listing import relist, word_keys
 from services.ingest.songs import Change, Song, Status
 from services.ingest.store import song_item
@@ -189,6 +190,7 @@ class LargeLibrary:
 @contextmanager
 def large_library(folder: Path, songs: int, seed: int) -> Iterator[LargeLibrary]:
     """Run a service over a folder, and fill it with songs if it has none."""
+    end_in_order_when_asked()
     service = OneProcess(folder)
     service.start()
     try:

@@ -243,12 +243,11 @@ def main() -> int:
     asked = parser.parse_args()
     wanted = _replayed(asked.replay) if asked.replay else cases(asked.seed, range(asked.cases))
     report = asyncio.run(run(wanted, workers=asked.workers, seed=asked.seed, keep=asked.keep))
+    print(f"{report.cases} files in {report.took_s} s, the slowest in {report.slowest_cpu_s} s of a core,", end=" ")
+    print(f"workers within {report.resident_bytes / 2**20:.0f} MiB: {len(report.findings)} findings")
+    print("\n".join(f"{count:6} {code}" for code, count in report.outcomes.items()))
     if asked.json:
         print(json.dumps(asdict(report)))
-    else:
-        print(f"{report.cases} files in {report.took_s} s, the slowest in {report.slowest_cpu_s} s of a core,", end=" ")
-        print(f"workers within {report.resident_bytes / 2**20:.0f} MiB: {len(report.findings)} findings")
-        print("\n".join(f"{count:6} {code}" for code, count in report.outcomes.items()))
     return 1 if report.findings or report.left_over else 0
 
 
