@@ -105,7 +105,7 @@ def test_a_process_that_refuses_to_start_tells_why_and_no_secret(
     }
 
     ended = subprocess.run(
-        [sys.executable, "-m", "services", "gateway"], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "services", "gateway"], env=environment, capture_output=True, text=True, timeout=100
     )
 
     assert ended.returncode != 0
