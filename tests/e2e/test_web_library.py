@@ -58,13 +58,13 @@ async def titles(page: Page) -> list[str]:
 
 async def test_artist_and_album_have_addresses_of_their_own_and_lead_back(page: Page) -> None:
     await page.get_by_role("link", name="Artists").click()
-    await page.get_by_role("searchbox").fill("the")
+    await page.get_by_role("searchbox", name="Find an artist").fill("the")
     await expect(page).to_have_url(re.compile("q=the"))
     await page.get_by_role("link", name=re.compile("^The Sea.*3 songs$")).click()
     await expect(heading(page, "The Sea")).to_be_focused()
     await expect(page.get_by_text("3 songs", exact=True)).to_be_visible()
     assert await titles(page) == ["Ebb", "Flow", "Reef"]
-    await page.get_by_role("searchbox").fill("under")
+    await page.get_by_role("searchbox", name="Search in The Sea").fill("under")
     await expect(page.get_by_text("1 song", exact=True)).to_be_visible()
 
     await page.reload()
@@ -76,10 +76,10 @@ async def test_artist_and_album_have_addresses_of_their_own_and_lead_back(page: 
     await page.go_back()
     await page.go_back()
     await expect(page.get_by_role("link", name=re.compile("^The Air"))).to_be_visible()
-    await expect(page.get_by_role("searchbox")).to_have_value("the")
+    await expect(page.get_by_role("searchbox", name="Find an artist")).to_have_value("the")
 
     await page.get_by_role("link", name="Albums").click()
-    await page.get_by_role("searchbox").fill("tid")
+    await page.get_by_role("searchbox", name="Find an album").fill("tid")
     await expect(page.get_by_role("link", name=re.compile("^Tides The Sea 2 songs$"))).to_be_visible()
     await expect(page.get_by_role("link", name=re.compile("^Tides The Air 1 song$"))).to_be_visible()
 
@@ -98,6 +98,7 @@ async def test_long_list_is_gone_through_by_keys_in_the_order_that_was_chosen_la
     first = page.locator("[aria-posinset='1'] strong")
     await expect(first).to_have_text("A Stray")
     await page.keyboard.press("j")
+    await expect(first.locator("xpath=ancestor::button")).to_be_focused()
     await page.keyboard.press("End")
     last = page.locator(f"[aria-posinset='{SONGS}']")
     await expect(last.get_by_role("button", name=re.compile("^Play"))).to_be_focused()

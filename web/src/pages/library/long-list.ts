@@ -31,6 +31,8 @@ export class LongList<T> {
   /** The cursor behind what has come, undefined before anything has; null where its end has come. */
   #next: string | null | undefined;
   #under: AbortController | null = null;
+  #isCounted = false;
+  #isOld = false;
 
   constructor(readonly source: Source<T>) {}
 
@@ -49,6 +51,11 @@ export class LongList<T> {
   stop(): void {
     this.#under?.abort();
     this.#under = null;
+  }
+
+  /** Look whether it begins as it did, before going on: for who comes back to it. */
+  lookAgain(): void {
+    this.#isOld = true;
   }
 
   /** The first things, as many as that or all. */
@@ -75,11 +82,11 @@ export class LongList<T> {
     this.#under = own;
     this.isLoading.value = true;
     try {
+      if (this.#isOld) await this.#compare(own.signal);
       for (let place = this.#missing(); place !== null; place = this.#missing()) {
-        const isFirst = this.#next === undefined;
         const page = await this.source.page(place.cursor, own.signal);
         this.#put(place.at, page.items, page.next);
-        if (isFirst && page.next !== null) void this.#count(own.signal);
+        void this.#count(own.signal);
       }
     } catch (error) {
       if (!own.signal.aborted) this.problem.value = asProblem(error);
@@ -111,10 +118,24 @@ export class LongList<T> {
     this.items.value = items;
   }
 
+  async #compare(signal: AbortSignal): Promise<void> {
+    const page = await this.source.page(null, signal);
+    this.#isOld = false;
+    if (JSON.stringify(page.items) === JSON.stringify(this.items.peek().slice(0, page.items.length))) return;
+    this.#cursors = [];
+    this.#isCounted = false;
+    this.items.value = [];
+    this.#put(0, page.items, page.next);
+    await this.#count(signal); // what is wanted may be far from here
+  }
+
   async #count(signal: AbortSignal): Promise<void> {
+    if (this.#isCounted || this.#next === null) return;
+    this.#isCounted = true;
     // Where it cannot be counted, one reads on page by page.
     const parts = await this.source.parts?.(signal).catch(() => null);
-    if (!parts || this.#next === null) return;
+    if (signal.aborted) this.#isCounted = false;
+    if (!parts || this.#next === null || signal.aborted) return;
     const items = this.items.value.slice(0, parts.count);
     while (items.length < parts.count) items.push(undefined);
     this.#cursors = parts.cursors;
@@ -129,6 +150,7 @@ const kept = new Map<string, LongList<unknown>>();
 /** The list of an address: the same again for who goes back to it, where it was, and a new one for all others. */
 export function listOf<T>(address: string, isBack: boolean, source: () => Source<T>): LongList<T> {
   const before = isBack ? (kept.get(address) as LongList<T> | undefined) : undefined;
+  before?.lookAgain();
   const list = before ?? new LongList(source());
   kept.delete(address);
   kept.set(address, list as LongList<unknown>);

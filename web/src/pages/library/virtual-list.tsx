@@ -60,7 +60,7 @@ export function VirtualList({ label, count, height_px, columns = 1, item, onSigh
     setReached(index);
     reveal(ul, Math.floor(index / columns) * height_px, height_px);
     // What is not there yet gets the focus as soon as it is.
-    requestAnimationFrame(() => (focusable(ul, index) ?? ul).focus({ preventScroll: true }));
+    (focusable(ul, index) ?? ul).focus({ preventScroll: true });
   };
   useImperativeHandle(handle, () => ({ focus }));
   const onKeyDown = (event: KeyboardEvent) => {
