@@ -150,8 +150,8 @@ def routes(
 
     @router.get("/usage")
     async def usage(identity: SignedIn) -> UsageBody:
-        """Return how much one keeps here, and how much one may."""
-        return UsageBody.of(await service.usage(identity), service.quotas)
+        """Return how much one keeps here, how much one may, and who sees what one adds."""
+        return UsageBody.of(await service.usage(identity), service.quotas, settings.visibility)
 
     @router.get("/{song_id}")
     async def get(identity: SignedIn, song_id: SongId) -> SongBody:

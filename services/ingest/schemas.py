@@ -288,17 +288,19 @@ class Amount(BaseModel):
 
 
 class UsageBody(BaseModel):
-    """What somebody keeps here, and their quotas."""
+    """What somebody keeps here, their quotas, and who sees what they add."""
 
     songs: Amount
     bytes: Amount
     jobs: Amount = Field(description="Uploads that are not decided yet.")
+    visibility: Visibility = Field(description="Who sees a new song whose owner has not said it.")
 
     @classmethod
-    def of(cls, used: Usage, quotas: Quotas) -> UsageBody:
+    def of(cls, used: Usage, quotas: Quotas, visibility: Visibility) -> UsageBody:
         """Return the HTTP form."""
         return cls(
             songs=Amount(used=used.songs, allowed=quotas.songs),
             bytes=Amount(used=used.size_bytes, allowed=quotas.size_bytes),
             jobs=Amount(used=used.jobs, allowed=quotas.jobs),
+            visibility=visibility,
         )

@@ -62,7 +62,9 @@ async def test_quotas_of_none_have_no_limit(tmp_path: Path, monkeypatch: pytest.
     async with Ingest.open(tmp_path, IngestSettings()) as ingest:
         await ingest.upload("ada")
         async with ingest.client("ada") as ada:
-            assert {one["allowed"] for one in (await ada.get("/songs/usage")).json().values()} == {None}
+            usage = (await ada.get("/songs/usage")).json()
+            assert {usage[name]["allowed"] for name in ("songs", "bytes", "jobs")} == {None}
+            assert usage["visibility"] == "private"
 
 
 async def songs_in_every_state(ingest: Ingest, owner: str) -> list[Song]:

@@ -704,7 +704,7 @@ export interface paths {
         };
         /**
          * Usage
-         * @description Return how much one keeps here, and how much one may.
+         * @description Return how much one keeps here, how much one may, and who sees what one adds.
          */
         get: operations["usage_v1_songs_usage_get"];
         put?: never;
@@ -2358,13 +2358,19 @@ export interface components {
         };
         /**
          * UsageBody
-         * @description What somebody keeps here, and their quotas.
+         * @description What somebody keeps here, their quotas, and who sees what they add.
          */
         UsageBody: {
             bytes: components["schemas"]["Amount"];
             /** @description Uploads that are not decided yet. */
             jobs: components["schemas"]["Amount"];
             songs: components["schemas"]["Amount"];
+            /**
+             * Visibility
+             * @description Who sees a new song whose owner has not said it.
+             * @enum {string}
+             */
+            visibility: "private" | "shared";
         };
         /**
          * UserBody

@@ -18,8 +18,8 @@ import { newRecord, Upload, type UploadRecord, type Visibility } from "./upload"
 
 /** Those of this tab, in the order in which they came. */
 export const uploads = signal<readonly Upload[]>([]);
-/** Who will see what is added next. */
-export const visibility = signal<Visibility>("private");
+/** Who will see what is added next; null where nobody has said it, and the service decides. */
+export const visibility = signal<Visibility | null>(null);
 
 const MOST_FILES = 3;
 /** Those that ask how much of them has arrived leave connections to everything else. */

@@ -70,7 +70,7 @@ async function register({ record }: Upload, signal: AbortSignal): Promise<Schema
     file_name: record.name,
     size_bytes: record.size_bytes,
     content_type: record.contentType,
-    visibility: record.visibility,
+    ...(record.visibility && { visibility: record.visibility }),
     ...record.named,
   };
   return answer(api.POST("/v1/songs", { body, params: { header: { "idempotency-key": record.id } }, signal }));

@@ -38,7 +38,7 @@ export interface UploadRecord {
   readonly size_bytes: number;
   readonly modifiedAt: number;
   readonly contentType: string;
-  readonly visibility: Visibility;
+  readonly visibility: Visibility | null;
   readonly handle: FileSystemFileHandle | null;
   /** The tab that sends it; another may go on when that one is gone. */
   tab: string;
@@ -100,7 +100,7 @@ export class Upload {
 
 const TYPES = /^(audio\/[a-zA-Z0-9.+-]+|video\/(mp4|webm|ogg)|application\/ogg)$/;
 
-export function newRecord(found: Found, owner: string, tab: string, visibility: Visibility): UploadRecord {
+export function newRecord(found: Found, owner: string, tab: string, visibility: Visibility | null): UploadRecord {
   const { file, handle, folder } = found;
   return {
     id: crypto.randomUUID(),

@@ -1,9 +1,12 @@
 // How do files get in on this page? Dropped, chosen, or pasted, with a word on who will see them.
 import type { Ref } from "preact";
 import { useRef } from "preact/hooks";
+import { answer, api } from "../../api/client";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
+import { useLoaded } from "../../ui/loaded";
 import { Segmented } from "../../ui/segmented";
+import { activity } from "../../uploads/activity";
 import { ACCEPTED, chosen, picked } from "../../uploads/found";
 import { add, visibility } from "../../uploads/queue";
 import { Room } from "./room";
@@ -37,6 +40,8 @@ export function FileInput({ inputRef, isFolder }: { inputRef: Ref<HTMLInputEleme
 
 export function Intake({ isSmall, input }: { isSmall: boolean; input: { current: HTMLInputElement | null } }) {
   const folder = useRef<HTMLInputElement>(null);
+  const over = activity.value?.over ?? 0;
+  const { value: usage } = useLoaded(() => answer(api.GET("/v1/songs/usage")), [over]);
   return (
     <section class={`intake ${isSmall ? "intake-small" : ""}`} aria-labelledby="intake">
       {!isSmall && (
@@ -67,13 +72,13 @@ export function Intake({ isSmall, input }: { isSmall: boolean; input: { current:
           <Segmented
             label="Who sees what you add"
             options={VISIBILITIES}
-            value={visibility.value}
+            value={visibility.value ?? usage?.visibility ?? "private"}
             onValue={(next) => {
               visibility.value = next;
             }}
           />
         </div>
-        <Room />
+        {usage && <Room {...usage} />}
       </div>
     </section>
   );

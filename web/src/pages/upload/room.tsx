@@ -1,14 +1,8 @@
 // How much may one still upload?
-import { answer, api } from "../../api/client";
-import { useLoaded } from "../../ui/loaded";
+import type { Schemas } from "../../api/client";
 import { bytes } from "../../ui/words";
-import { activity } from "../../uploads/activity";
 
-export function Room() {
-  const over = activity.value?.over ?? 0;
-  const { value } = useLoaded(() => answer(api.GET("/v1/songs/usage")), [over]);
-  if (!value) return null;
-  const { songs, bytes: size } = value;
+export function Room({ songs, bytes: size }: Schemas["UsageBody"]) {
   const isFull = [songs, size].some(({ used, allowed }) => allowed !== null && used >= allowed);
   return (
     <p class={isFull ? "room room-full" : "room soft"}>
