@@ -22,8 +22,8 @@ interface VirtualListProps {
   handle: RefObject<ListHandle | null>;
 }
 
-/** How many rows exist above and below those that are seen. */
-const SPARE = 8;
+/** So far above and below what is seen rows exist too. */
+const SPARE_PX = 512;
 
 export function VirtualList({ label, count, height_px, columns = 1, item, onSight, onKey, handle }: VirtualListProps) {
   const list = useRef<HTMLUListElement>(null);
@@ -35,8 +35,8 @@ export function VirtualList({ label, count, height_px, columns = 1, item, onSigh
   useLayoutEffect(() => {
     const look = () => {
       const top_px = -(list.current?.getBoundingClientRect().top ?? 0);
-      const from = Math.max(0, Math.floor(top_px / height_px) - SPARE) * columns;
-      const to = Math.min(count, Math.max(0, Math.ceil((top_px + innerHeight) / height_px) + SPARE) * columns);
+      const from = Math.max(0, Math.floor((top_px - SPARE_PX) / height_px)) * columns;
+      const to = Math.min(count, Math.max(0, Math.ceil((top_px + innerHeight + SPARE_PX) / height_px)) * columns);
       setRange((before) => (before[0] === from && before[1] === to ? before : [from, to]));
       sight.current(from, to);
     };
