@@ -74,7 +74,7 @@ def _peaks(samples: NDArray[np.float32], shortest_s: float, reach_bins: int, rea
 
 def _fingerprint(samples: NDArray[np.float32], peaks: Peaks, quota: int) -> Fingerprint:
     if peaks.loudest_dbfs < SILENCE_DBFS:
-        raise Rejected("silence", f"the audio is silent: its loudest moment is at {peaks.loudest_dbfs:.0f} dBFS")
+        raise Rejected("silence", f"the audio is silent: nothing in it is louder than {SILENCE_DBFS:g} dBFS")
     kept = strongest(peaks, quota)
     moments = len(np.unique(peaks.frames[kept]))
     if moments < FEWEST_MOMENTS:
