@@ -44,7 +44,7 @@ export function Groups<G extends Group>({ tab, one, source, card }: GroupsProps<
       wish={wish}
       want={want}
       search={`Find an ${one}`}
-      count={isStale ? "" : countWords(items.length, list.isWhole.value, one)}
+      count={isStale || (isEmpty && !wish.q) ? "" : countWords(items.length, list.isWhole.value, one)}
       onDown={() => handle.current?.focus(0)}
     >
       <ProblemNote problem={list.problem.value} onRetry={() => list.retry()} />

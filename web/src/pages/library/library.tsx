@@ -40,7 +40,8 @@ export default function Library() {
       head={isGroup && !isEmpty && <GroupHead wish={wish} list={list} first={songs[0]} />}
       tools={
         !isGroup &&
-        !wish.q && (
+        !wish.q &&
+        !isEmpty && (
           <select
             class="sort"
             aria-label="Order"
@@ -55,7 +56,7 @@ export default function Library() {
           </select>
         )
       }
-      count={isStale ? "" : countWords(songs.length, list.isWhole.value, "song")}
+      count={isStale || (isEmpty && !wish.q) ? "" : countWords(songs.length, list.isWhole.value, "song")}
       onDown={() => handle.current?.focus(0)}
     >
       <ProblemNote problem={list.problem.value} onRetry={() => list.retry()} />
