@@ -75,9 +75,9 @@ async def test_song_becomes_ready_its_other_encoding_a_duplicate_with_proof_and_
     await visitor.leave()
 
 
-def write_large(path: Path, size_bytes: int) -> None:
+def write_large(path: Path, seed: int, size_bytes: int) -> None:
     """Write music that fills so many bytes: what is loud in it changes from turn to turn, so that it never repeats."""
-    channel = np.repeat(song(812), 4)
+    channel = np.repeat(song(seed), 4)
     frames = (size_bytes - 44) // 6
     loudness = np.linspace(0.3, 0.9, 50)
     with soundfile.SoundFile(path, "w", 4 * SAMPLE_RATE_HZ, 2, "PCM_24") as file:
@@ -90,22 +90,22 @@ async def test_large_upload_whose_tab_is_closed_goes_on_where_it_was_and_arrives
     browser: Browser, url: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "Long night.wav"
-    await asyncio.to_thread(write_large, path, LARGE_BYTES)
+    await asyncio.to_thread(write_large, path, 812, LARGE_BYTES)
     visitor, page = await arrive(browser, url)
     network = await visitor.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": LARGE_BYTES / 5}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": LARGE_BYTES / 10}
     await network.send("Network.enable")
     await network.send("Network.emulateNetworkConditions", slow)
 
     await choose(page, path)
-    await expect(row(page, "Long night")).to_contain_text(re.compile(r"(4\d|5\d) % of"), timeout=FATE_MS)
+    await expect(row(page, "Long night")).to_contain_text(re.compile(r"[4-8]\d % of"), timeout=FATE_MS)
     await page.close()
     page = await visitor.open("/upload")
     long = row(page, "Long night")
     await expect(long).to_contain_text(re.compile(r"Stopped at [1-9]\d %"))
     stopped = re.search(r"Stopped at (\d+) %", await long.inner_text())
     assert stopped is not None
-    assert 35 <= int(stopped[1]) < 60
+    assert 35 <= int(stopped[1]) < 90  # a busy machine is late to close the tab
 
     sent: list[int] = []
     page.on("requestfinished", lambda request: sent.append(1) if request.method == "PUT" else None)
@@ -117,7 +117,7 @@ async def test_large_upload_whose_tab_is_closed_goes_on_where_it_was_and_arrives
 
 
 async def test_upload_outlives_any_number_of_signatures(browser: Browser, url: str, tmp_path: Path) -> None:
-    await asyncio.to_thread(write_large, tmp_path / "Slow road.wav", 32_000_000)
+    await asyncio.to_thread(write_large, tmp_path / "Slow road.wav", 817, 32_000_000)
     visitor, page = await arrive(browser, url)
     seen: set[str] = set()
 
