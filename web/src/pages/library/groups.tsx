@@ -71,7 +71,11 @@ export function Groups<G extends Group>({ tab, one, source, card }: GroupsProps<
                   <a class={`group group-${one}`} href={href} tabIndex={isReached ? 0 : -1}>
                     <Cover
                       class={one === "artist" ? "cover-round" : ""}
-                      song={{ id: group.cover_song_id ?? "", title: words, has_cover: group.cover_song_id !== null }}
+                      song={{
+                        id: group.cover_song_id ?? "",
+                        title: group.name || note || words,
+                        has_cover: group.cover_song_id !== null,
+                      }}
                     />
                     <strong class={group.name ? "" : "soft"}>{words}</strong>
                     {note !== undefined && <span>{note}</span>}
